@@ -1,0 +1,113 @@
+"""Shapes, dtypes, weights, reductions and outputs, for arrays on any device: the only place that raises about arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+REDUCTIONS = ("mean", "sum", "none")
+EXACT_IN_SINGLE = frozenset(np.dtype(t) for t in ("bool", "int8", "uint8", "int16", "uint16", "float16", "float32"))
+
+
+def is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    """Whether *dtype* is the bfloat16 of the package ml_dtypes, which JAX uses too."""
+    return dtype.name == "bfloat16"
+
+
+def check_reduction(reduction: str) -> None:
+    """Raise unless *reduction* is one of the three."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+
+
+def check_dtype(dtype: np.dtype[Any], name: str) -> None:
+    """Raise unless numbers of *dtype* can be read."""
+    if not (dtype.kind in "biuf" and dtype.itemsize <= 8 or is_bfloat16(dtype)):
+        raise TypeError(f"{name} must hold bool, integer or float numbers of at most 64 bits, got dtype {dtype}")
+
+
+def real_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type of the results for predictions of *dtype*: float32 for floats of at most 32 bits, else float64."""
+    return SINGLE if dtype.kind == "f" and dtype.itemsize <= 4 or is_bfloat16(dtype) else DOUBLE
+
+
+def computed_in(y: np.dtype[Any], z: np.dtype[Any], unbounded: bool) -> np.dtype[Any]:
+    """Return the type in which a formula is evaluated for targets *y* and predictions *z*.
+
+    It is the type of the results, but for targets that float32 cannot hold, in a loss whose targets are unbounded:
+    there ``y_pred - y_true`` must be taken before anything is narrowed.
+    """
+    return real_of(z) if y in EXACT_IN_SINGLE or is_bfloat16(y) or not unbounded else DOUBLE
+
+
+def check_shapes(y: Any, z: Any) -> None:
+    """Raise unless targets and predictions have the same shape: nothing is broadcast."""
+    if y.shape != z.shape:
+        raise ValueError(f"y_true must have the shape of y_pred, {z.shape}, got {y.shape}")
+
+
+def check_weight(w: Any, shape: tuple[int, ...]) -> None:
+    """Raise unless *w* is a scalar, has the losses' *shape* or has one entry for each of the first axis."""
+    if w.shape != () and w.shape != shape and w.shape != shape[:1]:
+        wanted = f"{shape}" if len(shape) < 2 else f"{shape} or {shape[:1]}"
+        raise ValueError(f"sample_weight must be a scalar or have shape {wanted}, got {w.shape}")
+
+
+def check_vector(x: Sequence[float], shape: tuple[int, ...], name: str) -> None:
+    """Raise unless the tuple *x* has one number for each entry of the last axis."""
+    if not shape or shape[-1] != len(x):
+        raise ValueError(f"{name} has {len(x)} numbers: the last axis of y_pred must be as long, got shape {shape}")
+
+
+def check_outputs(out: Any, names: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> tuple[Any, ...]:
+    """Return the arrays of `out=` as a tuple of the right length, or raise."""
+    outs = (out,) if len(names) == 1 else out
+    if not isinstance(outs, tuple | list) or len(outs) != len(names):
+        raise TypeError(f"out must be {len(names)} arrays ({', '.join(names)}), got {type(out).__name__}")
+    for a, shape in zip(outs, shapes, strict=True):
+        if not hasattr(a, "dtype") or not hasattr(a, "shape"):
+            raise TypeError(f"out must be an array like y_pred, got {type(a).__name__}")
+        if a.shape != shape:
+            raise ValueError(f"out must have shape {shape}, got {a.shape}")
+        if not (a.dtype.kind == "f" and a.dtype.itemsize <= 8 and a.dtype.isnative or is_bfloat16(a.dtype)):
+            raise TypeError(f"out must have a float dtype of at most 64 bits in native order, got {a.dtype}")
+        if any(stride == 0 and n > 1 for stride, n in zip(a.strides or (), a.shape, strict=False)):
+            raise ValueError("out must not hold one number in several places, got an array with a stride of 0")
+    return tuple(outs)
+
+
+def divide(total: float, weight: float) -> float:
+    """Return ``total / weight`` as floating-point arithmetic has it, also for a weight of 0."""
+    if weight == 0:
+        return math.nan if total == 0 or math.isnan(total) else math.copysign(math.inf, total) * math.copysign(1, weight)
+    return total / weight
+
+
+def strides_of(a: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the byte strides by which *a* (of *shape*, of its first axis or a scalar) is read over all of *shape*."""
+    strides: tuple[int, ...] = a.strides
+    return strides + (0,) * (len(shape) - len(strides))
+
+
+def coalesce(shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> tuple[list[int], list[list[int]]]:
+    """Merge the axes that all arrays run through alike.
+
+    Axes are first put into the memory order of the last array of *strides*, then those of length 1 are dropped and
+    neighbours merged. Returns the new shape and strides, of at least one axis.
+    """
+    order = sorted(range(len(shape)), key=lambda axis: -abs(strides[-1][axis]))  # stable: C order among equals
+    axes: list[tuple[int, tuple[int, ...]]] = []  # the length of each axis and every array's stride along it
+    for axis in order:
+        n, steps = shape[axis], tuple(s[axis] for s in strides)
+        if n == 1:
+            continue
+        if axes and all(outer == n * inner for outer, inner in zip(axes[-1][1], steps, strict=True)):
+            n *= axes.pop()[0]
+        axes.append((n, steps))
+    if not axes:
+        axes.append((1, (0,) * len(strides)))
+    return [n for n, _ in axes], [[steps[i] for _, steps in axes] for i in range(len(strides))]

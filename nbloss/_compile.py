@@ -1,0 +1,135 @@
+"""Turns plain Python formulas into machine code and keeps it on disk: the only module that knows numba's cache.
+
+numba keys a cached function by its own bytecode, its closure and its argument types, but not by the functions it
+calls nor by its compile options. Hence three habits, kept here: formulas are plain functions, which a closure
+pickles by name, so that every process finds the same key; the folder's name carries a hash of the package's
+sources, so that no edit is served stale; every kernel has a name, and so an index file, of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import types
+from collections.abc import Callable
+from typing import Any
+
+from numba import config, njit
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.extending import register_jitable
+
+from nbloss import _math
+
+PACKAGE = pathlib.Path(__file__).parent
+
+
+@functools.cache
+def fingerprint() -> str:
+    """Hash of every source file of the package."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def cache_folder() -> pathlib.Path | None:
+    """Where machine code is kept: the first writable folder of three, or None where none is.
+
+    ``NUMBA_CACHE_DIR`` if it is set, the package's own ``__pycache__``, the user's cache folder.
+    Folders of other versions of the same sources, beside it, are dropped.
+    """
+    install = hashlib.sha256(str(PACKAGE).encode()).hexdigest()[:16]
+    user = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path("~/.cache").expanduser())
+    bases = [PACKAGE / "__pycache__", user / "nbloss" / install]
+    if config.CACHE_DIR:
+        bases.insert(0, pathlib.Path(config.CACHE_DIR) / "nbloss" / install)
+    for base in bases:
+        folder = base / f"kernels-{fingerprint()}"
+        try:
+            is_new = not folder.exists()
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError:
+            continue
+        if is_new:
+            for old in base.glob("kernels-*"):
+                if old != folder:
+                    shutil.rmtree(old, ignore_errors=True)
+        return folder
+    return None
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let kernels of every target call *function* and the plain functions that it calls; it stays plain Python."""
+    if function not in _inlined and function not in _math.PRIMITIVES:
+        _inlined.add(function)
+        for name in function.__code__.co_names:
+            called = function.__globals__.get(name)
+            if isinstance(called, types.FunctionType):
+                inlined(called)
+        register_jitable(function)
+    return function
+
+
+_inlined: set[Callable[..., Any]] = set()
+
+
+def compiled(kernel: Callable[..., Any], signature: Any, formula: Callable[..., Any], *parts: Any, parallel: bool) -> Any:
+    """Compile *kernel*, made for *formula* and named by *parts*, for one signature, or load it from the disk."""
+    name = ".".join(map(str, (formula.__module__, formula.__qualname__, *parts, "parallel" if parallel else "serial")))
+    kernel.__name__ = kernel.__qualname__ = name
+    dispatcher = njit(parallel=parallel, error_model="numpy")(kernel)
+    if formula.__module__.split(".")[0] == __package__ and cache_folder() is not None:  # other sources: no fingerprint
+        dispatcher._cache = _DiskCache(kernel)
+    dispatcher.compile(signature)
+    dispatcher.disable_compile()
+    return dispatcher
+
+
+class _Locator(_CacheLocator):
+    """Puts a kernel into :func:`cache_folder`."""
+
+    def __init__(self, py_file: str) -> None:
+        self._py_file = py_file
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> _Locator:
+        return cls(py_file)
+
+    def get_cache_path(self) -> str:
+        return str(cache_folder())
+
+    def get_source_stamp(self) -> str:
+        return fingerprint()
+
+    def get_disambiguator(self) -> str:
+        return sys.platform
+
+
+class _Impl(CompileResultCacheImpl):
+    _locator_classes = (_Locator,)
+
+
+class _DiskCache(FunctionCache):
+    """numba's cache of one function, for which a missing, full or damaged folder means to compile anew."""
+
+    _impl_class = _Impl
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # whatever unpickling a damaged file raises
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            pass

@@ -1,0 +1,168 @@
+"""Losses in which every element stands alone, on the CPU.
+
+Each loss has its own kernels, made from its formula: a parallel one over blocks of fixed size, and its serial twin
+for small arrays over the same blocks. They take contiguous vectors; :mod:`nbloss._cpu.layout` brings them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import float32, float64, prange, types
+
+from nbloss._arrays import DOUBLE, divide
+from nbloss._compile import compiled, inlined
+from nbloss._cpu.blocks import BLOCK, LANES, add, add_up, fill, numbers_from, part, row, sums_beside
+from nbloss._cpu.layout import as_vectors, pieces
+from nbloss._program import Program
+from nbloss.loss import REAL, Domain, Interval
+
+PARALLEL_FROM = 32 * BLOCK  # elements; below, starting threads costs more than it saves
+
+REALS = {np.dtype(np.float32): float32, np.dtype(np.float64): float64}
+LABELS = {np.dtype(name): getattr(types, name) for name in ("int64", "int32", "int8", "uint8")}
+TARGETS = REALS | LABELS | {np.dtype(np.bool_): types.boolean}  # the types of targets that kernels take as they are
+
+_is_child = False  # of a fork, which must not use the threads that its parent had started
+
+
+def _forked() -> None:
+    global _is_child
+    _is_child = True
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+def run(
+    program: Program, want: str, mean: bool, y: Any, z: Any, w: Any, outs: Sequence[Any], real: np.dtype[Any]
+) -> None:
+    """Evaluate a loss element by element, in the type *real*.
+
+    *want* has a letter for each array in *outs*: "v", "g", "h" for the values, gradients and Hessians, "s" for the sum
+    of the values or, with *mean*, their weighted mean. A gradient beside it is scaled as it is.
+    """
+    placed = dict(zip(want, outs, strict=True))
+    if "s" not in want:
+        _run(program, want, y, z, w, 1.0, placed, real)
+        return
+    scale = 1.0
+    if mean and want != "s":
+        scale = divide(1.0, z.size if w is None else _run(_NOTHING, "s", z, z, w, 1.0, {}, DOUBLE)[1])
+    total, weight = _run(program, want, y, z, w, scale, placed, real)
+    outs[0][()] = divide(total, weight) if mean else total
+
+
+def _nothing(y: Any, z: Any) -> tuple[Any, Any, Any]:
+    return type(z)(0), type(z)(0), type(z)(0)
+
+
+_NOTHING = Program(_nothing, (), (), Domain(REAL, REAL), {}, False, {})  # for the sum of the weights alone
+
+
+def _run(
+    program: Program, want: str, y: Any, z: Any, w: Any, scale: float, outs: dict[str, Any], real: np.dtype[Any]
+) -> tuple[float, float]:
+    """Write the arrays of *outs*; return the sums of the weighted values and of the weights if "s" is wanted."""
+    value, gradient, hessian = outs.get("v"), outs.get("g"), outs.get("h")
+    target = y.dtype if y.dtype in TARGETS else real
+    weight = None if w is None else w.dtype if w.dtype in REALS else DOUBLE
+    as_is = z.dtype == real and target == y.dtype and (w is None or weight == w.dtype) and not program.vectors
+    if as_is and all(a is None or a.dtype == real for a in (value, gradient, hessian)):
+        vectors = as_vectors([y, z, w, value, gradient, hessian])
+        if vectors is not None:
+            return run_vectors(program, want, program.numbers, scale, *vectors)
+    given = [a for a in (value, gradient, hessian) if a is not None]
+    inputs = [(y, target)] if w is None else [(y, target), (w, weight)]
+    last = [np.array(x, real) for x in program.vectors.values()]
+    total, weights = 0.0, 0.0
+    for z_piece, y_piece, *rest in pieces(z, inputs, last, given, real):
+        w_piece = None if w is None else rest.pop(0)
+        numbers = tuple(rest.pop(0) if type(x) is tuple else x for x in program.numbers)
+        v, g, h = (None if a is None else rest.pop(0) for a in (value, gradient, hessian))
+        added, weighed = run_vectors(program, want, numbers, scale, y_piece, z_piece, w_piece, v, g, h)
+        total += added
+        weights += weighed
+    return total, weights
+
+
+def run_vectors(
+    program: Program, want: str, numbers: Any, scale: float, y: Any, z: Any, w: Any, value: Any, gradient: Any, hessian: Any
+) -> tuple[float, float]:  # fmt: skip
+    """Do the work of :func:`_run` on contiguous vectors of which the types have a kernel."""
+    kernel = kernel_for(program, want, y.dtype, z.dtype, None if w is None else w.dtype, z.size)
+    if "s" not in want:
+        kernel(y, z, w, numbers, value, gradient, hessian)
+        return 0.0, 0.0
+    total, weight = kernel(y, z, w, numbers, scale, gradient)
+    return total, z.size if w is None else weight
+
+
+def kernel_for(program: Program, want: str, target: Any, dtype: Any, weight: Any, size: int) -> Any:
+    """Return the kernel for vectors of these dtypes, compiled at its first use."""
+    key = (want, target, dtype, weight, size >= PARALLEL_FROM and not _is_child)
+    kernel = program.kernels.get(key)
+    if kernel is None:
+        kernel = program.kernels[key] = _compiled(program, *key)
+    return kernel
+
+
+def _compiled(program: Program, want: str, target: Any, dtype: Any, weight: Any, parallel: bool) -> Any:
+    real = REALS[dtype]
+    kinds = {float: real, tuple: _readonly(real), type(None): types.none}
+    numbers = types.Tuple([kinds[type(x)] for x in program.numbers])
+    weights = types.none if weight is None else _readonly(REALS[weight])
+    value, gradient, hessian = (real[::1] if letter in want else types.none for letter in "vgh")
+    inputs = (_readonly(TARGETS[target]), _readonly(real), weights, numbers)
+    f, bounds = inlined(program.formula), (*_bounds(program.domain.target, dtype), *_bounds(program.domain.prediction, dtype))
+    if "s" in want:
+        kernel, signature = _summing(f, program.choices, bounds), (*inputs, float64, gradient)
+    else:
+        kernel, signature = _filling(f, program.choices, bounds), (*inputs, value, gradient, hessian)
+    letters = "".join(type(x).__name__[0] for x in program.numbers)
+    return compiled(kernel, signature, f, *program.choices, letters, want, target, dtype, weight, parallel=parallel)
+
+
+def _filling(f: Any, choices: Any, bounds: Any) -> Any:
+    def kernel(y, z, w, numbers, value, gradient, hessian):  # type: ignore[no-untyped-def]
+        n = z.size
+        for b in prange((n + BLOCK - 1) // BLOCK):
+            first = b * BLOCK
+            last = min(n, first + BLOCK)
+            fill(
+                f, choices, bounds, numbers_from(numbers, first), y[first:last], z[first:last], part(w, first, last),
+                part(value, first, last), part(gradient, first, last), part(hessian, first, last),
+            )  # fmt: skip
+
+    return kernel
+
+
+def _summing(f: Any, choices: Any, bounds: Any) -> Any:
+    def kernel(y, z, w, numbers, scale, gradient):  # type: ignore[no-untyped-def]
+        n = z.size
+        blocks = (n + BLOCK - 1) // BLOCK
+        values, weights = np.zeros((blocks, LANES)), sums_beside(w, blocks)
+        for b in prange(blocks):
+            first = b * BLOCK
+            last = min(n, first + BLOCK)
+            add(
+                f, choices, bounds, numbers_from(numbers, first), scale, y[first:last], z[first:last],
+                part(w, first, last), part(gradient, first, last), values[b], row(weights, b),
+            )  # fmt: skip
+        return add_up(values), add_up(weights)
+
+    return kernel
+
+
+def _readonly(dtype: Any) -> Any:
+    """Return the type of a contiguous vector that is only read: arrays that may be written match it too."""
+    return types.Array(dtype, 1, "C", readonly=True)
+
+
+def _bounds(interval: Interval, dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the least and the greatest number of *dtype* in *interval*."""
+    low = dtype.type(interval.low)
+    return float(np.nextafter(low, dtype.type(np.inf)) if interval.low_open else low), float(interval.high)

@@ -1,0 +1,98 @@
+"""The shortest way from a call to the serial kernel, for small vectors whose dtypes have a kernel.
+
+On small arrays, preparing the call costs more than the kernel. Here everything that depends on dtypes alone is
+decided once; a call only looks at shapes and flags, and whatever is unusual about it goes the general way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nbloss._arrays import computed_in, divide
+from nbloss._cpu.pointwise import PARALLEL_FROM, REALS, TARGETS, kernel_for
+from nbloss._program import Program
+
+Shortcut = Callable[[Any, Any, Any, Any], Any]
+
+
+def shortcut(
+    program: Program, want: str, mean: bool, target: Any, dtype: Any, weight: Any, size: int
+) -> Shortcut | None:
+    """Return a function of targets, predictions, weights and `out=` that gives the result, or None if it cannot.
+
+    *want* and *mean* are those of :func:`nbloss._cpu.pointwise.run`. Returns None for dtypes without a kernel, and
+    while only large arrays have come, since it compiles the serial kernel.
+    """
+    if size >= PARALLEL_FROM:
+        return None
+    if dtype not in REALS or target not in TARGETS or not (weight is None or weight in REALS):
+        return None
+    if program.vectors or computed_in(target, dtype, program.unbounded) != dtype:
+        return None
+    if want == "sg":  # two kernels, so little to gain
+        return None
+    numbers = program.numbers
+    kernel = kernel_for(program, want, target, dtype, weight, 1)
+
+    def total(y: Any, z: Any, w: Any, out: Any) -> Any:
+        if out is not None or not _are_small_vectors(y, z, w):
+            return None
+        values, weights = kernel(y, z, w, numbers, 1.0, None)
+        return np.float64(divide(values, z.size if w is None else weights) if mean else values)
+
+    def one(y: Any, z: Any, w: Any, out: Any) -> Any:
+        if not _are_small_vectors(y, z, w):
+            return None
+        if out is None:
+            out = np.empty(z.shape, dtype)
+        elif not _is_free(out, dtype, y, z, w):
+            return None
+        kernel(y, z, w, numbers, out if want == "v" else None, out if want == "g" else None, out if want == "h" else None)
+        return out
+
+    def two(y: Any, z: Any, w: Any, out: Any) -> Any:
+        if not _are_small_vectors(y, z, w):
+            return None
+        if out is None:
+            a, b = np.empty(z.shape, dtype), np.empty(z.shape, dtype)
+        elif type(out) is tuple and len(out) == 2:
+            a, b = out
+            if not (_is_free(a, dtype, y, z, w) and _is_free(b, dtype, y, z, w)) or np.may_share_memory(a, b):
+                return None
+        else:
+            return None
+        if want == "gh":
+            kernel(y, z, w, numbers, None, a, b)
+        else:
+            kernel(y, z, w, numbers, a, b, None)
+        return a, b
+
+    return total if want == "s" else one if len(want) == 1 else two
+
+
+def _are_small_vectors(y: Any, z: Any, w: Any) -> bool:
+    """Whether the arrays are contiguous vectors of one length, which is not 0 and too small for threads."""
+    of_y, of_z = y.flags, z.flags
+    if not (z.ndim == 1 and y.shape == z.shape and 0 < z.size < PARALLEL_FROM):
+        return False
+    if not (of_y.c_contiguous and of_z.c_contiguous and of_y.aligned and of_z.aligned):
+        return False
+    return w is None or w.shape == z.shape and w.flags.c_contiguous and w.flags.aligned
+
+
+def _is_free(out: Any, dtype: Any, y: Any, z: Any, w: Any) -> bool:
+    """Whether results can be written to *out* at once: a vector like *z* that shares no memory with the inputs."""
+    if not (type(out) is np.ndarray and out.dtype == dtype and out.shape == z.shape):
+        return False
+    flags = out.flags
+    if not (flags.c_contiguous and flags.aligned and flags.writeable):
+        return False
+    return not (
+        np.may_share_memory(out, y)
+        or np.may_share_memory(out, z)
+        or w is not None
+        and np.may_share_memory(out, w)
+    )

@@ -1,0 +1,42 @@
+"""Where arrays live: the CUDA part is imported only when a CUDA array comes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+
+def on_device(x: Any) -> bool:
+    """Whether *x* lies in the memory of a CUDA device, or is an array of numba's CUDA simulator."""
+    if type(x) is np.ndarray:
+        return False
+    if hasattr(x, "__cuda_array_interface__"):
+        return True
+    simulator = sys.modules.get("numba.cuda.simulator.cudadrv.devicearray")
+    return simulator is not None and isinstance(x, simulator.FakeCUDAArray)
+
+
+def backend_of(**arrays: Any) -> Any:
+    """Return the package of kernels, `_cpu` or `_cuda`, for *arrays* by name, which must live in one place.
+
+    None and plain numbers live nowhere.
+    """
+    device, host = "", ""
+    for name, x in arrays.items():
+        if x is None or isinstance(x, int | float | np.generic):
+            continue
+        if on_device(x):
+            device = device or f"{name} ({type(x).__module__}.{type(x).__qualname__})"
+        else:
+            host = host or f"{name} ({type(x).__module__}.{type(x).__qualname__})"
+    if device and host:
+        raise TypeError(f"all arrays must live in one place, got {device} on a CUDA device and {host} in host memory")
+    if device:
+        from nbloss import _cuda
+
+        return _cuda
+    from nbloss import _cpu
+
+    return _cpu

@@ -1,0 +1,183 @@
+"""Losses in which every element stands alone: one prediction, one target, one loss."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nbloss import _arrays, _statistics, links
+from nbloss._place import backend_of
+from nbloss._program import Program
+from nbloss.loss import REAL, Domain, Loss
+
+# what each method wants, and the names of the arrays that it writes
+WANTED = {
+    "value": ("v", ("value",)),
+    "gradient": ("g", ("gradient",)),
+    "hessian": ("h", ("hessian",)),
+    "gradient_and_hessian": ("gh", ("gradient", "hessian")),
+    "value_and_gradient": ("vg", ("value", "gradient")),
+}
+
+_kernels: dict[Any, dict[Any, Any]] = {}  # shared by the losses that differ in run-time numbers only
+
+
+class Pointwise(Loss):
+    """A loss of one prediction and one target, taken element by element.
+
+    A subclass gives :attr:`formula`, :attr:`reference` and, where they are not the defaults, :attr:`domain`,
+    :attr:`link` and :meth:`minimiser`.
+    """
+
+    formula: ClassVar[Callable[..., Any]]
+    """``formula(y, z, *numbers, *choices)`` returns value, gradient and Hessian for a target and a prediction."""
+
+    @property
+    def link(self) -> Callable[[Any], Any]:
+        """The function, one of :mod:`nbloss.links`, that makes a response of a raw prediction."""
+        return links.identity
+
+    def inverse_link(self, y_pred: Any) -> Any:
+        """Return the response (a mean, a probability) that belongs to the raw prediction `y_pred`.
+
+        Parameters
+        ----------
+        y_pred : array_like
+            Raw predictions.
+
+        Returns
+        -------
+        array
+            Of the shape of `y_pred`, float32 or float64 as :meth:`gradient` would be.
+        """
+        return mapped(self.link, y_pred)
+
+    def init_score(self, y_true: Any, sample_weight: Any = None) -> float:
+        """Return the constant raw prediction with the least loss: where boosting starts.
+
+        Parameters
+        ----------
+        y_true : array_like
+            Targets, in host memory.
+        sample_weight : float or array_like, optional
+            As in :meth:`value`.
+
+        Returns
+        -------
+        float
+            Infinite where the loss only falls towards an end, as for labels of one class.
+
+        Raises
+        ------
+        ValueError
+            If no element has a weight other than 0, or a target lies outside the domain.
+        TypeError
+            If the loss has no such constant, or the arrays are not in host memory.
+        """
+        backend = backend_of(y_true=y_true, sample_weight=sample_weight)
+        y = backend.as_host(y_true, "y_true")
+        w = backend.as_host(1.0 if sample_weight is None else sample_weight, "sample_weight")
+        _arrays.check_weight(w, y.shape)
+        for name, x in self._program.vectors.items():
+            _arrays.check_vector(x, y.shape, name)
+        w = np.broadcast_to(w.reshape(w.shape + (1,) * (y.ndim - w.ndim) if w.ndim else w.shape), y.shape)
+        kept = w != 0
+        if not kept.any():
+            raise ValueError(f"y_true must have an element with a weight other than 0, got shape {y.shape}")
+        targets = y[kept].astype(np.float64)
+        low, high = float(targets.min()), float(targets.max())
+        if low not in self.domain.target or high not in self.domain.target:
+            raise ValueError(f"y_true must lie in {self.domain.target}, got values from {low:g} to {high:g}")
+        numbers = [
+            np.broadcast_to(x, y.shape)[kept] if type(x) is tuple else x for x in self._program.numbers
+        ]
+        return float(self.minimiser(targets, w[kept].astype(np.float64), *numbers))
+
+    def minimiser(self, y: Any, w: Any, *numbers: Any) -> float:
+        """Return the constant prediction with the least loss for vectors of targets and weights.
+
+        By default, the zero of the summed gradient between the least and the greatest target, for losses of the
+        residual that are convex.
+        """
+
+        def slope(z: float) -> float:
+            return float(self.gradient(y, np.broadcast_to(z, y.shape), w).sum())
+
+        return _statistics.root(slope, float(y.min()), float(y.max()))
+
+    @functools.cached_property
+    def _program(self) -> Program:
+        numbers, choices, domain = self.numbers, self.choices, self.domain
+        shared = (self.formula, choices, domain, *(type(x) for x in numbers))
+        return Program(
+            self.formula,
+            numbers,
+            choices,
+            domain,
+            {name: x for name, x in self.parameters.items() if type(x) is tuple},
+            domain.target == REAL,
+            _kernels.setdefault(shared, {}),
+        )
+
+    @functools.cached_property
+    def _shortcuts(self) -> dict[Any, Any]:
+        """Functions that do the whole of :meth:`_evaluate` for small vectors, by what they depend on."""
+        return {}
+
+    def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
+        are_numpy = type(y_true) is np.ndarray and type(y_pred) is np.ndarray
+        key = None
+        if are_numpy and (sample_weight is None or type(sample_weight) is np.ndarray):
+            key = (want, reduction, y_true.dtype, y_pred.dtype, None if sample_weight is None else sample_weight.dtype)
+            shortcut = self._shortcuts.get(key)
+            if shortcut is not None:
+                result = shortcut(y_true, y_pred, sample_weight, out)
+                if result is not None:
+                    return result
+        letters, names = WANTED[want]
+        program = self._program
+        backend = backend_of(y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)
+        y = backend.as_array(y_true, "y_true")
+        z = backend.as_array(y_pred, "y_pred")
+        w = None if sample_weight is None else backend.as_array(sample_weight, "sample_weight")
+        _arrays.check_reduction(reduction)
+        _arrays.check_shapes(y, z)
+        if w is not None:
+            _arrays.check_weight(w, z.shape)
+        for name, x in program.vectors.items():
+            _arrays.check_vector(x, z.shape, name)
+        if reduction != "none":
+            letters = "s" + letters[1:]
+        shapes = [() if letter == "s" else z.shape for letter in letters]
+        real = _arrays.real_of(z.dtype)
+        if out is None:
+            outs = [backend.empty(shape, real if shape else _arrays.DOUBLE, z, y_pred) for shape in shapes]
+        else:
+            outs = _arrays.check_outputs(out, names, shapes)
+            backend.check_outputs(outs, y, z, w)
+        compute = _arrays.computed_in(y.dtype, z.dtype, program.unbounded)
+        backend.pointwise.run(program, letters, reduction == "mean", y, z, w, outs, compute)
+        if key is not None and key not in self._shortcuts:
+            shortcut = backend.shortcut(program, letters, reduction == "mean", *key[2:], z.size)
+            if shortcut is not None:
+                self._shortcuts[key] = shortcut
+        if out is None and letters[0] == "s":
+            outs[0] = backend.number(outs[0])
+        return outs[0] if len(names) == 1 else tuple(outs)
+
+
+def mapped(function: Callable[..., Any], x: Any) -> Any:
+    """Return ``function(x)`` for each element of *x*; *function* has the form of a formula that leaves targets alone."""
+    backend = backend_of(x=x)
+    z = backend.as_array(x, "x")
+    out = backend.empty(z.shape, _arrays.real_of(z.dtype), z, x)
+    backend.pointwise.run(_mapping(function), "v", False, z, z, None, [out], _arrays.real_of(z.dtype))
+    return out
+
+
+@functools.cache
+def _mapping(function: Callable[..., Any]) -> Program:
+    return Program(function, (), (), Domain(REAL, REAL), {}, False, {})

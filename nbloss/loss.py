@@ -1,0 +1,212 @@
+"""What every loss is: a frozen record of parameters with a value, a gradient and a Hessian."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
+
+Reduction = Literal["mean", "sum", "none"]
+Number = float | tuple[float, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """Real numbers between two ends, which belong to it unless they are said to be open."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+
+    def __contains__(self, x: float) -> bool:
+        return (self.low < x if self.low_open else self.low <= x) and x <= self.high
+
+    def __str__(self) -> str:
+        return f"{'(' if self.low_open else '['}{self.low:g}, {self.high:g}]"
+
+
+REAL = Interval()
+UNIT = Interval(0, 1)
+NON_NEGATIVE = Interval(0)
+POSITIVE = Interval(0, low_open=True)
+
+
+class Domain(NamedTuple):
+    """Where a loss is defined: outside, value, gradient and Hessian are nan, in that element only."""
+
+    target: Interval
+    prediction: Interval
+
+
+def param(default: float, within: Interval = REAL) -> Any:
+    """Declare a number that is handed to the compiled code when it runs: another value compiles nothing."""
+    return dataclasses.field(default=default, metadata={"kind": "number", "within": within})
+
+
+def vector(default: float, within: Interval = REAL, *, optional: bool = False) -> Any:
+    """Declare a number or a tuple of numbers, one a class along the last axis; if *optional*, None as well."""
+    return dataclasses.field(default=default, metadata={"kind": "vector", "within": within, "optional": optional})
+
+
+def choice(default: Any, *options: Any) -> Any:
+    """Declare one of a few options, which selects code: each option is compiled on its own."""
+    return dataclasses.field(default=default, metadata={"kind": "choice", "options": options})
+
+
+class Loss:
+    r"""A loss: frozen parameters, and its value, gradient and Hessian for arrays on any device.
+
+    Subclasses are frozen dataclasses; their fields are declared with :func:`param`, :func:`vector` and
+    :func:`choice` and are checked on construction.
+
+    In every method, `y_true` comes before `y_pred`, and `sample_weight` is a number, an array with the shape
+    of the losses, or one number for each entry of the first axis. An element of weight 0 contributes
+    exactly 0, even where its loss is nan or infinite.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ()
+    """Further names by which :func:`nbloss.get` finds the loss."""
+
+    reference: ClassVar[Callable[..., Any]]
+    """The textbook line of the value, in any arithmetic: the oracle of the tests."""
+
+    def __post_init__(self) -> None:
+        for field in self._fields():
+            object.__setattr__(self, field.name, _checked(type(self).__name__, field, getattr(self, field.name)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.parameters  # what is compiled lies beside the fields and stays behind
+
+    @classmethod
+    def _fields(cls) -> tuple[dataclasses.Field[Any], ...]:
+        return dataclasses.fields(cls)  # type: ignore[arg-type]  # every subclass is a dataclass
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {field.name: getattr(self, field.name) for field in self._fields()}
+
+    @property
+    def numbers(self) -> tuple[Number, ...]:
+        """What the formula takes after target and prediction: the fields that are not choices, in their order."""
+        return tuple(getattr(self, f.name) for f in self._fields() if f.metadata["kind"] != "choice")
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """What the formula takes last: constants, known while it is compiled."""
+        return tuple(getattr(self, f.name) for f in self._fields() if f.metadata["kind"] == "choice")
+
+    @property
+    def domain(self) -> Domain:
+        """Where the loss is defined; elsewhere it is nan."""
+        return Domain(REAL, REAL)
+
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, *, reduction: Reduction = "mean", out: Any = None
+    ) -> Any:
+        """Return the same as :meth:`value`."""
+        return self._evaluate("value", y_true, y_pred, sample_weight, reduction, out)
+
+    def value(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, *, reduction: Reduction = "mean", out: Any = None
+    ) -> Any:
+        """Return the loss.
+
+        Parameters
+        ----------
+        y_true : array_like
+            Targets.
+        y_pred : array_like
+            Predictions.
+        sample_weight : float or array_like, optional
+            Weights, which multiply the losses.
+        reduction : {"mean", "sum", "none"}
+            ``"mean"`` is the weighted mean, ``sum(w * l) / sum(w)``; ``"sum"`` is ``sum(w * l)``; ``"none"``
+            is ``w * l``, one for each loss.
+        out : array, optional
+            Where to write the result: a 0-d float64 array for mean and sum, else any float array with the shape
+            of the losses.
+
+        Returns
+        -------
+        numpy.float64 or array
+            Mean and sum are float64, accumulated in float64; on CUDA a 0-d array, which is not waited for.
+            Losses have the dtype of `y_pred`. If `out` is given, it is returned.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not agree, or `out` overlaps an input.
+        TypeError
+            If a dtype has no meaning here, or the arrays live on different devices.
+        """
+        return self._evaluate("value", y_true, y_pred, sample_weight, reduction, out)
+
+    def gradient(self, y_true: Any, y_pred: Any, sample_weight: Any = None, *, out: Any = None) -> Any:
+        """Return the derivative of the *sum* of the losses by each prediction, ``w * dl/dy_pred``.
+
+        Unlike in :meth:`value_and_gradient`, nothing is divided by the sum of the weights: this is what
+        boosting libraries expect. Parameters and errors are those of :meth:`value`.
+        """
+        return self._evaluate("gradient", y_true, y_pred, sample_weight, "none", out)
+
+    def hessian(self, y_true: Any, y_pred: Any, sample_weight: Any = None, *, out: Any = None) -> Any:
+        """Return the second derivative of the *sum* of the losses by each prediction: the Hessian's diagonal.
+
+        Parameters and errors are those of :meth:`value`.
+        """
+        return self._evaluate("hessian", y_true, y_pred, sample_weight, "none", out)
+
+    def gradient_and_hessian(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, *, out: tuple[Any, Any] | None = None
+    ) -> tuple[Any, Any]:
+        """Return :meth:`gradient` and :meth:`hessian`, made in one pass; `out` is a pair of arrays."""
+        result: tuple[Any, Any] = self._evaluate("gradient_and_hessian", y_true, y_pred, sample_weight, "none", out)
+        return result
+
+    def value_and_gradient(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        sample_weight: Any = None,
+        *,
+        reduction: Reduction = "mean",
+        out: tuple[Any, Any] | None = None,
+    ) -> tuple[Any, Any]:
+        """Return :meth:`value` and the gradient of exactly that value, made in one pass.
+
+        With ``reduction="mean"`` the gradient is therefore divided by the sum of the weights, as optimisers
+        expect; :meth:`gradient` is not. `out` is a pair of arrays.
+        """
+        result: tuple[Any, Any] = self._evaluate("value_and_gradient", y_true, y_pred, sample_weight, reduction, out)
+        return result
+
+    def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} belongs to no family")  # every family defines it
+
+
+def _checked(owner: str, field: dataclasses.Field[Any], value: Any) -> Any:
+    """Return *value* in the form in which a loss keeps it, or raise an error that says what is required."""
+    kind, within = field.metadata["kind"], field.metadata.get("within", REAL)
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays
+        value = value.tolist()
+    if kind == "choice":
+        for option in field.metadata["options"]:
+            if type(value) is type(option) and value == option:
+                return value
+        wanted = " or ".join(map(repr, field.metadata["options"]))
+        raise ValueError(f"{owner}: {field.name} must be {wanted}, got {value!r}")
+    if value is None and field.metadata.get("optional"):
+        return None
+    several = kind == "vector" and isinstance(value, Sequence) and not isinstance(value, str)
+    wanted = f"a finite number in {within}" + (", or a tuple of such numbers" if kind == "vector" else "")
+    for x in value if several else (value,):
+        if isinstance(x, bool) or not isinstance(x, numbers.Real):
+            raise TypeError(f"{owner}: {field.name} must be {wanted}, got {value!r}")
+        if not math.isfinite(x) or x not in within:
+            raise ValueError(f"{owner}: {field.name} must be {wanted}, got {value!r}")
+    if several and not value:
+        raise ValueError(f"{owner}: {field.name} must be {wanted}, got an empty tuple")
+    return tuple(map(float, value)) if several else float(value)

@@ -1,0 +1,1 @@
+"""The losses, in folders by task: one loss, one file."""

@@ -1,0 +1,1 @@
+"""Losses of one prediction for one of two classes."""

@@ -1,0 +1,1 @@
+"""Losses of a prediction on the scale of its target."""

@@ -1,0 +1,55 @@
+"""Pseudo-Huber loss."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nbloss._math import fma, sqrt
+from nbloss.families.pointwise import Pointwise
+from nbloss.loss import POSITIVE, param
+from nbloss.losses.regression._residual import distance
+
+
+@dataclass(frozen=True)
+class PseudoHuber(Pointwise):
+    r"""Smooth everywhere, like half the squared error near the target and like the absolute error far from it.
+
+    .. math:: \ell(y, z) = \delta^2 \left( \sqrt{1 + (r / \delta)^2} - 1 \right), \qquad r = z - y
+
+    Defined for all real targets and predictions, with no kink. The gradient lies in :math:`[-\delta, \delta]`; the
+    Hessian is positive, and vanishes like :math:`|\delta / r|^3` far from the target. The link is the identity. Also
+    known as Charbonnier's loss.
+
+    Parameters
+    ----------
+    delta : float, default=1.0
+        The slope far from the target, and the scale of the residuals at which it is reached; positive.
+
+    References
+    ----------
+    P. Charbonnier, L. Blanc-Féraud, G. Aubert, M. Barlaud, *Deterministic Edge-Preserving Regularization in Computed
+    Imaging*, IEEE Trans. Image Process. 6 (1997), 298-311.
+    """
+
+    delta: float = param(1.0, POSITIVE)
+
+    @staticmethod
+    def formula(y: float, z: float, delta: float) -> tuple[float, float, float]:
+        real = type(z)
+        zero, one = real(0), real(1)
+        r = z - y
+        a, lost = distance(y, z)
+        t = a / delta
+        s = fma(t, t, one)
+        q = sqrt(s)
+        linear = t > real(2.0**60)  # where t * t may overflow, and 1 is nothing beside it
+        value = delta * a if linear else a * (a / (one + q))
+        slope = r / q if not linear else delta if r > zero else -delta
+        # The Hessian is s ** -1.5, which triples the relative errors of a and t and feels that of s: they are put back.
+        rest = (fma(-t, delta, a) + lost) / delta
+        error = (fma(t, t, one - s) + real(2) * (t * rest)) / s
+        hessian = one / s / q
+        return value, slope, fma(real(-1.5) * error, hessian, hessian) if hessian > zero else zero
+
+    @staticmethod
+    def reference(m: Any, y: Any, z: Any, delta: Any) -> Any:
+        return delta**2 * (m.sqrt(1 + ((z - y) / delta) ** 2) - 1)
