@@ -63,21 +63,25 @@ def check_vector(x: Sequence[float], shape: tuple[int, ...], name: str) -> None:
         raise ValueError(f"{name} has {len(x)} numbers: the last axis of y_pred must be as long, got shape {shape}")
 
 
-def check_outputs(out: Any, names: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> tuple[Any, ...]:
-    """Return the arrays of `out=` as a tuple of the right length, or raise."""
-    outs = (out,) if len(names) == 1 else out
+def listed(out: Any, names: Sequence[str]) -> list[Any]:
+    """Return what was given as `out=` as a list with an array for each of *names*, or raise."""
+    outs = [out] if len(names) == 1 else out
     if not isinstance(outs, tuple | list) or len(outs) != len(names):
-        raise TypeError(f"out must be {len(names)} arrays ({', '.join(names)}), got {type(out).__name__}")
-    for a, shape in zip(outs, shapes, strict=True):
-        if not hasattr(a, "dtype") or not hasattr(a, "shape"):
-            raise TypeError(f"out must be an array like y_pred, got {type(a).__name__}")
+        raise TypeError(f"out must be a tuple of {len(names)} arrays, {' and '.join(names)}, got {type(out).__name__}")
+    return list(outs)
+
+
+def check_outputs(outs: Sequence[Any], shapes: Sequence[tuple[int, ...]], reduced: bool) -> None:
+    """Raise unless *outs* have these shapes and hold floats; if *reduced*, the first is to hold a mean or a sum."""
+    for i, (a, shape) in enumerate(zip(outs, shapes, strict=True)):
         if a.shape != shape:
             raise ValueError(f"out must have shape {shape}, got {a.shape}")
-        if not (a.dtype.kind == "f" and a.dtype.itemsize <= 8 and a.dtype.isnative or is_bfloat16(a.dtype)):
-            raise TypeError(f"out must have a float dtype of at most 64 bits in native order, got {a.dtype}")
-        if any(stride == 0 and n > 1 for stride, n in zip(a.strides or (), a.shape, strict=False)):
-            raise ValueError("out must not hold one number in several places, got an array with a stride of 0")
-    return tuple(outs)
+        if reduced and i == 0 and a.dtype != DOUBLE:
+            raise TypeError(f"out must be a float64 array for a mean or a sum, got dtype {a.dtype}")
+        if not (a.dtype.kind == "f" and a.dtype.itemsize <= 8 or is_bfloat16(a.dtype)):
+            raise TypeError(f"out must have a float dtype of at most 64 bits, got {a.dtype}")
+        if any(stride == 0 and n > 1 for stride, n in zip(a.strides, a.shape, strict=True)):
+            raise ValueError("out must hold every number in a place of its own, got an array with a stride of 0")
 
 
 def divide(total: float, weight: float) -> float:

@@ -25,6 +25,9 @@ from numba.extending import register_jitable
 
 from nbloss import _math
 
+INLINE = {"forceinline": True, "error_model": "numpy"}
+"""For functions in a hot loop: one that stays a call, or may raise at a division, keeps LLVM from vectorising it."""
+
 PACKAGE = pathlib.Path(__file__).parent
 
 
@@ -74,7 +77,7 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
             called = function.__globals__.get(name)
             if isinstance(called, types.FunctionType):
                 inlined(called)
-        register_jitable(function)
+        register_jitable(**INLINE)(function)
     return function
 
 

@@ -2,4 +2,101 @@
 
 Here they are plain Python on :mod:`math`, which keeps the type of its argument, so that a formula can be stepped
 through. Compiled code uses :mod:`nbloss._cpu.math` and :mod:`nbloss._cuda.math` in their place.
+
+Nothing here raises: what overflows is infinite, and what is not a number is nan.
 """
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+Real: TypeAlias = Any
+"""A float, a numpy.float32 or a numpy.float64; in compiled code a number of 32 or 64 bits."""
+
+_FLOAT32_END = 2.0**128 - 2.0**103
+"""From here on a number rounds to infinity as float32."""
+
+
+def fma(a: Real, b: Real, c: Real) -> Real:
+    """Return a * b + c; where it is compiled, rounded once."""
+    return a * b + c
+
+
+def exp(x: Real) -> Real:
+    """Return e to the power of x."""
+    return _like(x, _exp(x))
+
+
+def expm1(x: Real) -> Real:
+    """Return exp(x) - 1, without cancellation near 0."""
+    try:
+        return _like(x, math.expm1(x))
+    except OverflowError:
+        return type(x)(math.inf)
+
+
+def exp_expm1(x: Real) -> tuple[Real, Real]:
+    """Return (exp(x), expm1(x)): where it is compiled, at little more than the cost of one."""
+    return exp(x), expm1(x)
+
+
+def exp_sum(x: Real, dx: Real) -> Real:
+    """Return exp(x + dx), where dx is what x lost when it was rounded.
+
+    An exponent as large as 700 is off by half an ulp, which is 1e-13: so would be its power. dx brings that back;
+    it is a few ulp of x at most, and is ignored where x is so large that the power is 0 or infinite.
+    """
+    e = _exp(x)
+    return _like(x, e + e * float(dx) if 0 < e < math.inf else e)
+
+
+def log(x: Real) -> Real:
+    """Return the natural logarithm of x: -inf at 0, nan below."""
+    return type(x)(math.log(x) if x > 0 else -math.inf if x == 0 else math.nan)
+
+
+def log1p(x: Real) -> Real:
+    """Return log(1 + x), without cancellation near 0: -inf at -1, nan below."""
+    return type(x)(math.log1p(x) if x > -1 else -math.inf if x == -1 else math.nan)
+
+
+def log1p_unit(x: Real) -> Real:
+    """Return log(1 + x) for 0 <= x <= 1 only, which is cheaper than :func:`log1p`."""
+    return log1p(x)
+
+
+def sqrt(x: Real) -> Real:
+    """Return the square root of x: nan below 0."""
+    return type(x)(math.sqrt(x) if x >= 0 else math.nan)
+
+
+PRIMITIVES = (fma, exp, expm1, exp_expm1, exp_sum, log, log1p, log1p_unit, sqrt)
+"""The functions that each target has on its own; every other one is compiled as it stands."""
+
+
+def sigmoids(z: Real) -> tuple[Real, Real]:
+    """Return (S(z), S(-z)) for the sigmoid S(z) = 1 / (1 + exp(-z)), neither of them as 1 minus the other."""
+    one = type(z)(1)
+    e = exp(-abs(z))
+    larger = one / (one + e)
+    smaller = e * larger
+    return larger if z >= 0 else smaller, smaller if z >= 0 else larger
+
+
+def softplus(x: Real) -> Real:
+    """Return log(1 + exp(x)), the integral of the sigmoid."""
+    return (x if x > 0 else type(x)(0)) + log1p_unit(exp(-abs(x)))
+
+
+def _exp(x: float) -> float:
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
+
+
+def _like(x: Real, y: float) -> Real:
+    """Return y in the type of x, without NumPy's warning where it overflows."""
+    overflows = abs(y) >= _FLOAT32_END and not isinstance(x, float)
+    return type(x)(math.copysign(math.inf, y) if overflows else y)

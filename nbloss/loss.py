@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import math
 import numbers
@@ -55,7 +56,7 @@ def choice(default: Any, *options: Any) -> Any:
     return dataclasses.field(default=default, metadata={"kind": "choice", "options": options})
 
 
-class Loss:
+class Loss(abc.ABC):
     r"""A loss: frozen parameters, and its value, gradient and Hessian for arrays on any device.
 
     Subclasses are frozen dataclasses; their fields are declared with :func:`param`, :func:`vector` and
@@ -183,8 +184,9 @@ class Loss:
         result: tuple[Any, Any] = self._evaluate("value_and_gradient", y_true, y_pred, sample_weight, reduction, out)
         return result
 
+    @abc.abstractmethod
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} belongs to no family")  # every family defines it
+        """Return what the public method *want* returns; a family's way to do it."""
 
 
 def _checked(owner: str, field: dataclasses.Field[Any], value: Any) -> Any:

@@ -33,11 +33,16 @@ def number(a: np.ndarray[Any, Any]) -> np.float64:
     return a[()]  # type: ignore[no-any-return]
 
 
-def check_outputs(outs: Sequence[Any], *inputs: Any) -> None:
+def as_output(out: Any) -> np.ndarray[Any, Any]:
+    """Return *out* as the array to write to."""
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise TypeError(f"out must be a NumPy array, since y_pred is in host memory, got {type(out).__name__}")
+    return out
+
+
+def check_free(outs: Sequence[Any], *inputs: Any) -> None:
     """Raise unless *outs* can be written to without changing an input or each other."""
     for i, out in enumerate(outs):
-        if not isinstance(out, np.ndarray):
-            raise TypeError(f"out must be a NumPy array, since y_pred lives in host memory, got {type(out).__name__}")
         if not out.flags.writeable:
             raise ValueError("out must be writeable, got a read-only array")
         for other in (*inputs, *outs[:i]):

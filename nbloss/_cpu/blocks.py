@@ -14,6 +14,8 @@ import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
+from nbloss._compile import INLINE
+
 BLOCK = 1024
 LANES = 32
 
@@ -36,7 +38,7 @@ def sums_beside(w: Any, blocks: Any) -> Any:
     return None if w is None else np.zeros((blocks, LANES))
 
 
-@register_jitable
+@register_jitable(**INLINE)
 def evaluate(f: Any, choices: Any, bounds: Any, numbers: Any, y: Any, z: Any) -> Any:
     """Evaluate the formula *f* at one element: nan outside the domain, to which nan never belongs."""
     real = type(z)
@@ -72,7 +74,7 @@ _map_vectors(numbers_at, register_jitable(lambda x, i: x[i]))
 _map_vectors(numbers_from, register_jitable(lambda x, first: x[first:]))
 
 
-@register_jitable
+@register_jitable(**INLINE)
 def weigh(x: Any, w: Any) -> Any:
     """Return ``w * x``, and exactly 0 where w is 0, even if x is nan or infinite."""
     return x * w if w != type(w)(0) else type(x * w)(0)
@@ -146,7 +148,7 @@ def fold(lanes: Any) -> None:
 @register_jitable
 def add_up(lanes: Any) -> Any:
     """Sum of the blocks' sums, pairwise, in an order that depends on their number only; *lanes* is used up."""
-    if lanes is None:
+    if lanes is None or len(lanes) == 0:
         return 0.0
     sums = lanes[:, 0]
     count = sums.size

@@ -128,6 +128,7 @@ class Pointwise(Loss):
         return {}
 
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
+        _arrays.check_reduction(reduction)
         are_numpy = type(y_true) is np.ndarray and type(y_pred) is np.ndarray
         key = None
         if are_numpy and (sample_weight is None or type(sample_weight) is np.ndarray):
@@ -143,7 +144,6 @@ class Pointwise(Loss):
         y = backend.as_array(y_true, "y_true")
         z = backend.as_array(y_pred, "y_pred")
         w = None if sample_weight is None else backend.as_array(sample_weight, "sample_weight")
-        _arrays.check_reduction(reduction)
         _arrays.check_shapes(y, z)
         if w is not None:
             _arrays.check_weight(w, z.shape)
@@ -154,10 +154,14 @@ class Pointwise(Loss):
         shapes = [() if letter == "s" else z.shape for letter in letters]
         real = _arrays.real_of(z.dtype)
         if out is None:
-            outs = [backend.empty(shape, real if shape else _arrays.DOUBLE, z, y_pred) for shape in shapes]
+            dtypes = [_arrays.DOUBLE if letter == "s" else real for letter in letters]
+            results = [backend.empty(shape, dtype, z, y_pred) for shape, dtype in zip(shapes, dtypes, strict=True)]
         else:
-            outs = _arrays.check_outputs(out, names, shapes)
-            backend.check_outputs(outs, y, z, w)
+            results = _arrays.listed(out, names)
+        outs = [backend.as_output(a) for a in results]
+        if out is not None:
+            _arrays.check_outputs(outs, shapes, reduced=letters[0] == "s")
+            backend.check_free(outs, y, z, w)
         compute = _arrays.computed_in(y.dtype, z.dtype, program.unbounded)
         backend.pointwise.run(program, letters, reduction == "mean", y, z, w, outs, compute)
         if key is not None and key not in self._shortcuts:
@@ -165,8 +169,8 @@ class Pointwise(Loss):
             if shortcut is not None:
                 self._shortcuts[key] = shortcut
         if out is None and letters[0] == "s":
-            outs[0] = backend.number(outs[0])
-        return outs[0] if len(names) == 1 else tuple(outs)
+            results[0] = backend.number(results[0])
+        return results[0] if len(names) == 1 else tuple(results)
 
 
 def mapped(function: Callable[..., Any], x: Any) -> Any:
@@ -174,7 +178,7 @@ def mapped(function: Callable[..., Any], x: Any) -> Any:
     backend = backend_of(x=x)
     z = backend.as_array(x, "x")
     out = backend.empty(z.shape, _arrays.real_of(z.dtype), z, x)
-    backend.pointwise.run(_mapping(function), "v", False, z, z, None, [out], _arrays.real_of(z.dtype))
+    backend.pointwise.run(_mapping(function), "v", False, z, z, None, [backend.as_output(out)], _arrays.real_of(z.dtype))
     return out
 
 

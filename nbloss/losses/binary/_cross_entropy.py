@@ -1,24 +1,29 @@
-"""Cross-entropy of one probability with a factor for each class: value, gradient and Hessian."""
+"""Cross-entropy of a probability p, with a factor for each class: value, gradient and Hessian of
 
-from nbloss._math import log, log1p, softplus
-from nbloss.losses.binary._logit import tails, times
+``-positive * log(p) - negative * log(1 - p)``
+"""
+
+from nbloss._math import fma, log, log1p, softplus
+from nbloss.losses.binary._logit import probabilities, pull, times, with_sign
 
 
 def from_logit(z: float, positive: float, negative: float) -> tuple[float, float, float]:
-    """Return ``-positive * log(p) - negative * log(1 - p)`` and its derivatives by z, where p = S(z)."""
-    p, q, p_shrink, q_shrink = tails(z)
-    both = (positive + negative) * (p_shrink * q_shrink)
-    # softplus(z) = max(z, 0) + softplus(-abs(z)); the larger of p and q times the shrunk smaller is softplus(-abs(z)).
-    value = times(negative if z > type(z)(0) else positive, abs(z)) + both * softplus(-abs(z))
-    gradient = (negative * p_shrink) * p - (positive * q_shrink) * q
-    return value, gradient, both * (p * q)
+    """Return the cross-entropy and its derivatives by the logit *z* of p."""
+    ahead, behind = (positive, negative) if z > type(z)(0) else (negative, positive)
+    x, shrink = pull(z)
+    larger, smaller, error = probabilities(x)
+    value = times(behind, abs(z)) + ((ahead + behind) * shrink) * softplus(-x)
+    gradient = behind * larger - (ahead * shrink) * smaller
+    hessian = ((ahead + behind) * shrink) * (larger * smaller)
+    return value, with_sign(gradient, z), fma(hessian, error + error, hessian)
 
 
 def from_probability(p: float, positive: float, negative: float) -> tuple[float, float, float]:
-    """Return ``-positive * log(p) - negative * log(1 - p)`` and its derivatives by p."""
+    """Return the cross-entropy and its derivatives by *p* itself."""
+    zero = type(p)(0)
     q = type(p)(1) - p
     value = times(positive, -log(p)) + times(negative, -log1p(-p))
-    zero = type(p)(0)
-    up = negative / q if negative != zero else zero
+    # a class that does not occur has no slope, even where its probability is 0
     down = positive / p if positive != zero else zero
-    return value, up - down, (up / q if negative != zero else zero) + (down / p if positive != zero else zero)
+    up = negative / q if negative != zero else zero
+    return value, up - down, (down / p if positive != zero else zero) + (up / q if negative != zero else zero)

@@ -32,7 +32,7 @@ class AbsoluteError(Pointwise):
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any) -> Any:
-        return max(y, z) - min(y, z)
+        return abs(y - z)
 
     def minimiser(self, y: Any, w: Any, *numbers: Any) -> float:
         return _statistics.quantile(y, w, 0.5)

@@ -33,8 +33,7 @@ class AbsolutePercentageError(Pointwise):
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any) -> Any:
-        r = abs(z - y)
-        return 100 * r / abs(y) if y != 0 else r * float("inf") if r != 0 else r
+        return 100 * abs(z - y) / abs(y) if z != y else 0
 
     def minimiser(self, y: Any, w: Any, *numbers: Any) -> float:
         return _statistics.quantile_by_size(y, w, 0.5)

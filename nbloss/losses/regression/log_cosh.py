@@ -1,13 +1,15 @@
 """Log-cosh loss."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from nbloss._math import exp_expm1, log1p
+from nbloss._math import exp_expm1, fma, log1p
 from nbloss.families.pointwise import Pointwise
 from nbloss.losses.regression._residual import distance
 
 LOG_2 = 0.6931471805599453
+SERIES = tuple(1 / math.factorial(n) for n in range(2, 20, 2))  # of cosh(a) - 1, in powers of a * a
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,30 @@ class LogCosh(Pointwise):
         real = type(z)
         zero, one, two = real(0), real(1), real(2)
         a, lost = distance(y, z)
-        e, m = exp_expm1(-a)
-        value = log1p(m * m / (two * e)) if a < real(20) else a - real(LOG_2)
         e, m = exp_expm1(-two * a)
+        is_near = a < one
+        # cosh(a) - 1 from a series, since the difference cancels and the square of sinh(a / 2) doubles its error
+        value = log1p(_cosh_minus_1(a) if is_near else e) + (zero if is_near else a - real(LOG_2))
         tanh = -m / (one + e)
-        # Far out, the Hessian feels the residual's rounding error 2 * abs(r) times.
-        e = e - e * (two * lost) if e > zero else zero
-        return value, tanh if z > y else -tanh, real(4) * e / ((one + e) * (one + e))
+        hessian = real(4) * e / ((one + e) * (one + e))
+        # far out, it feels the residual's rounding error 2 * a times
+        hessian = hessian - hessian * (two * lost * tanh) if hessian > zero else zero
+        return value, tanh if z > y else -tanh, hessian
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any) -> Any:
         return m.log(m.cosh(z - y))
+
+
+def _cosh_minus_1(a: float) -> float:
+    """Return ``cosh(a) - 1`` for 0 <= a <= 1."""
+    real = type(a)
+    s = a * a
+    t = fma(s, real(SERIES[8]), real(SERIES[7]))
+    t = fma(s, t, real(SERIES[6]))
+    t = fma(s, t, real(SERIES[5]))
+    t = fma(s, t, real(SERIES[4]))
+    t = fma(s, t, real(SERIES[3]))
+    t = fma(s, t, real(SERIES[2]))
+    t = fma(s, t, real(SERIES[1]))
+    return s * fma(s, t, real(SERIES[0]))

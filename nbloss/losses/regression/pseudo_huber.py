@@ -43,11 +43,13 @@ class PseudoHuber(Pointwise):
         q = sqrt(s)
         linear = t > real(2.0**60)  # where t * t may overflow, and 1 is nothing beside it
         value = delta * a if linear else a * (a / (one + q))
-        slope = r / q if not linear else delta if r > zero else -delta
+        by_q, by_s, by_delta = one / q, one / s, one / delta
+        slope = r * by_q if not linear else delta if r > zero else -delta
         # The Hessian is s ** -1.5, which triples the relative errors of a and t and feels that of s: they are put back.
-        rest = (fma(-t, delta, a) + lost) / delta
-        error = (fma(t, t, one - s) + real(2) * (t * rest)) / s
-        hessian = one / s / q
+        # Without them where 1 / delta is infinite, as inf * 0 is nan.
+        rest = (fma(-t, delta, a) + lost) * (by_delta if by_delta * zero == zero else zero)
+        error = (fma(t, t, one - s) + real(2) * (t * rest)) * by_s
+        hessian = by_s * by_q
         return value, slope, fma(real(-1.5) * error, hessian, hessian) if hessian > zero else zero
 
     @staticmethod

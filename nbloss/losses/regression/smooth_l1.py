@@ -46,5 +46,5 @@ class SmoothL1(Pointwise):
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any, beta: Any) -> Any:
-        r = max(y, z) - min(y, z)
+        r = abs(y - z)
         return r**2 / (2 * beta) if r < beta else r - beta / 2

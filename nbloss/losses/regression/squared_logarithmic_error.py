@@ -40,14 +40,17 @@ class SquaredLogarithmicError(Pointwise):
         low = min(y, z)
         b, b_lost = residual(-low, one)
         overflows = a > real(3e38) * b
-        u = (a * real(2.0**-64) if overflows else a) / b
-        remainder = (fma(-u, b, a) + (a_lost - u * b_lost)) / (a + b)
+        # 4: the reciprocal of the largest number would be subnormal
+        by_y, by_z = real(4) / (one + y), real(4) / (one + z)
+        by_low, by_high = (by_y, by_z) if y < z else (by_z, by_y)
+        quarter = real(0.25)
+        u = (a * real(2.0**-66) if overflows else a * quarter) * by_low
+        remainder = (fma(-u, b, a) + (a_lost - u * b_lost)) * (quarter * by_high)
         d = log1p(u) + (real(64 * LOG_2) if overflows else remainder)
         d = d if z > y else -d
-        inverse = one / (one + z)
-        is_finite = inverse > zero  # for an infinite prediction, d times the inverse would be nan
-        gradient = real(2) * d / (one + z) if is_finite else zero
-        hessian = ((one - d) * inverse) * (real(2) * inverse) if is_finite else zero
+        is_finite = by_z > zero  # for an infinite prediction, d times the inverse would be nan
+        gradient = (real(0.5) * d) * by_z if is_finite else zero
+        hessian = ((one - d) * by_z) * (real(0.125) * by_z) if is_finite else zero
         return d * d, gradient, hessian
 
     @staticmethod

@@ -1,0 +1,81 @@
+"""Loss functions as fast as the hardware: value, gradient and Hessian for NumPy and CUDA arrays.
+
+>>> import nbloss
+>>> loss = nbloss.Huber(delta=1.5)
+>>> float(loss([0.0, 1.0], [0.5, 4.0]))
+1.75
+>>> loss.gradient([0.0, 1.0], [0.5, 4.0])
+array([0.5, 1.5])
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbloss import reference as reference
+from nbloss.loss import Domain as Domain
+from nbloss.loss import Interval as Interval
+from nbloss.loss import Loss as Loss
+from nbloss.losses.binary.balanced_binary_cross_entropy import BalancedBinaryCrossEntropy as BalancedBinaryCrossEntropy
+from nbloss.losses.binary.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
+from nbloss.losses.binary.binary_focal import BinaryFocal as BinaryFocal
+from nbloss.losses.binary.brier import Brier as Brier
+from nbloss.losses.binary.exponential import Exponential as Exponential
+from nbloss.losses.binary.hinge import Hinge as Hinge
+from nbloss.losses.binary.hinge_embedding import HingeEmbedding as HingeEmbedding
+from nbloss.losses.binary.perceptron import Perceptron as Perceptron
+from nbloss.losses.binary.squared_hinge import SquaredHinge as SquaredHinge
+from nbloss.losses.regression.absolute_error import AbsoluteError as AbsoluteError
+from nbloss.losses.regression.absolute_percentage_error import AbsolutePercentageError as AbsolutePercentageError
+from nbloss.losses.regression.expectile import Expectile as Expectile
+from nbloss.losses.regression.half_squared_error import HalfSquaredError as HalfSquaredError
+from nbloss.losses.regression.huber import Huber as Huber
+from nbloss.losses.regression.log_cosh import LogCosh as LogCosh
+from nbloss.losses.regression.pseudo_huber import PseudoHuber as PseudoHuber
+from nbloss.losses.regression.quantile import Quantile as Quantile
+from nbloss.losses.regression.smooth_l1 import SmoothL1 as SmoothL1
+from nbloss.losses.regression.squared_error import SquaredError as SquaredError
+from nbloss.losses.regression.squared_logarithmic_error import SquaredLogarithmicError as SquaredLogarithmicError
+from nbloss.losses.regression.zero_one import ZeroOne as ZeroOne
+
+__version__ = "0.1.0"
+
+ALL: tuple[type[Loss], ...] = tuple(
+    x for x in tuple(globals().values()) if isinstance(x, type) and issubclass(x, Loss) and x is not Loss
+)
+"""Every loss class: those imported above."""
+
+__all__ = ["ALL", "Domain", "Interval", "Loss", "get", "reference"]
+__all__ += [loss.__name__ for loss in ALL]
+
+
+def get(name: str, **parameters: Any) -> Loss:
+    """Return the loss of that name, for configuration files.
+
+    Parameters
+    ----------
+    name : str
+        The class name in snake case, such as ``"smooth_l1"``, or one of the customary names in the classes' `names`,
+        such as ``"mse"``.
+    **parameters
+        Passed to the class.
+
+    Raises
+    ------
+    ValueError
+        If no loss has this name, or more than one.
+    """
+    if name == "l2":
+        raise ValueError("'l2' is ambiguous: say 'squared_error' (SquaredError) or 'rmse' (RootMeanSquaredError)")
+    known = {known_as: loss for loss in ALL for known_as in (_snake_case(loss.__name__), *loss.names)}
+    if name not in known:
+        import difflib  # only here: it would double the time of the import
+
+        near = difflib.get_close_matches(str(name), known, n=3) or sorted(known)
+        raise ValueError(f"name must be that of a loss, such as {', '.join(map(repr, near))}, got {name!r}")
+    return known[name](**parameters)
+
+
+def _snake_case(name: str) -> str:
+    """Return *name* with words joined by underscores: SmoothL1 is smooth_l1."""
+    return "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(name)).lower()

@@ -1,0 +1,234 @@
+"""Arrays on a CUDA device: how they come in, from any library, and where results go.
+
+An array comes in as a :class:`View`, which says where its elements lie, by the CUDA Array Interface
+(https://numba.readthedocs.io/en/stable/cuda/cuda_array_interface.html). Nothing is copied, and no library is imported:
+the one that an array is of is there already. In numba's simulator a device has no memory of its own: the arrays that
+stand for those of a device hold NumPy arrays, whose interface is the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import math
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import config, cuda
+
+from nbloss._arrays import check_dtype, is_bfloat16
+
+
+@dataclasses.dataclass(frozen=True)
+class _BFloat16:
+    """What there is of numpy.dtype for bfloat16, a type that NumPy does not have."""
+
+    name: str = "bfloat16"
+    kind: str = "V"
+    itemsize: int = 2
+
+
+class View(NamedTuple):
+    """Where the elements of an array lie in the memory of a device."""
+
+    address: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    """In bytes; always whole multiples of the size of an element."""
+    dtype: Any
+    is_readonly: bool
+    stream: int
+    """Handle of the CUDA stream on which the array is used."""
+    owner: Any
+    """The array itself, which keeps the memory alive."""
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def start(self) -> int:
+        """The number of elements that its memory has room for before element 0, where strides are negative."""
+        before = sum((n - 1) * max(0, -stride) for n, stride in zip(self.shape, self.strides, strict=True))
+        return before // self.dtype.itemsize
+
+    @property
+    def extent(self) -> int:
+        """The number of elements that its memory has room for, from the lowest to the highest."""
+        between = sum((n - 1) * abs(stride) for n, stride in zip(self.shape, self.strides, strict=True))
+        return between // self.dtype.itemsize + 1 if self.size else 0
+
+
+def as_array(x: Any, name: str) -> Any:
+    """Return *x* as a :class:`View`; a plain number, which lives nowhere, as a 0-d NumPy array."""
+    a = _view(x, name) if _is_on_device(x) else np.asarray(x)
+    check_dtype(a.dtype, name)
+    return a
+
+
+def as_host(x: Any, name: str) -> Any:
+    """Return the plain number *x* as an array, or raise: nothing is copied from a device without being asked for."""
+    if _is_on_device(x):
+        raise TypeError(f"{name} must be in host memory, got {type(x).__name__} on a CUDA device: copy it there first")
+    return np.asarray(x)
+
+
+def as_output(out: Any) -> View:
+    """Return *out* as the view to write to."""
+    if not _is_on_device(out):
+        raise TypeError(f"out must be an array on the CUDA device, like y_pred, got {type(out).__name__}")
+    return _view(out, "out")
+
+
+def check_free(outs: Sequence[View], *inputs: Any) -> None:
+    """Raise unless *outs* can be written to without changing an input or each other."""
+    for i, out in enumerate(outs):
+        if out.is_readonly:
+            raise ValueError("out must be writeable, got a read-only array")
+        for other in (*inputs, *outs[:i]):
+            if isinstance(other, View) and _overlap(out, other):
+                raise ValueError("out must not overlap the inputs or another output, got arrays that share memory")
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any], z: View, like: Any) -> Any:
+    """Return room for a result, of the library that *like* is of; for one of the shape of *z*, in the layout of *z*."""
+    strides, step = [0] * len(shape), dtype.itemsize
+    axes = list(range(len(shape)))
+    if shape == z.shape:
+        axes.sort(key=lambda axis: -abs(z.strides[axis]))
+    for axis in reversed(axes):
+        strides[axis] = step
+        step *= max(1, shape[axis])
+    if _is(like, "cupy", "ndarray"):
+        cupy = sys.modules["cupy"]
+        return cupy.ndarray(shape, dtype, memptr=cupy.empty(math.prod(shape), dtype).data, strides=tuple(strides))
+    if _is(like, "torch", "Tensor"):
+        steps = [stride // dtype.itemsize for stride in strides]
+        return like.new_empty_strided(shape, steps, dtype=getattr(sys.modules["torch"], dtype.name))
+    return cuda.device_array(shape, dtype, strides=tuple(strides), stream=_stream(z.stream))
+
+
+def number(a: Any) -> Any:
+    """Return the 0-d array *a* as it is: reading its number would wait for the device."""
+    return a
+
+
+def memory(a: View) -> Any:
+    """Return all the memory from the lowest to the highest element of *a*, as a vector for numba."""
+    dtype = np.dtype(np.uint16) if is_bfloat16(a.dtype) else a.dtype
+    data = (a.address - a.start * dtype.itemsize, False)
+    interface = {"shape": (a.extent,), "typestr": dtype.str, "data": data, "version": 3}
+    if config.ENABLE_CUDASIM:
+        return _simulated()(_from_interface(interface))
+    return cuda.from_cuda_array_interface(interface, owner=a.owner, sync=False)
+
+
+@functools.lru_cache(maxsize=64)
+def vector(numbers: tuple[float, ...], dtype: np.dtype[Any], stream: int) -> View:
+    """Return *numbers* as an array on the device, where they are copied on the stream that they are used on."""
+    return _view(cuda.to_device(np.array(numbers, dtype), stream=_stream(stream)), "a parameter")
+
+
+@contextlib.contextmanager
+def in_order(*views: Any) -> Iterator[Any]:
+    """Yield the stream of the first of *views*; those of the others wait for it, and it for them, but nobody else.
+
+    So whatever was begun on the arrays is finished before they are read, and their memory is not used anew, by
+    libraries that keep it in the order of their streams, before it has been read.
+    """
+    arrays = [a for a in views if isinstance(a, View)]
+    stream = _stream(arrays[0].stream)
+    others = [_stream(handle) for handle in {a.stream for a in arrays} - {arrays[0].stream}]
+    for other in others:
+        _wait(stream, other)
+    yield stream
+    for other in others:
+        _wait(other, stream)
+    if any(_is(a.owner, "jax", "Array") for a in arrays):  # JAX tells nobody its streams
+        (stream or cuda.default_stream()).synchronize()
+
+
+def _view(x: Any, name: str) -> View:
+    if _is(x, "jax", "Array"):
+        x.block_until_ready()
+    interface = x._ary.__array_interface__ if config.ENABLE_CUDASIM else x.__cuda_array_interface__
+    if interface.get("mask") is not None:
+        raise TypeError(f"{name} must not be a masked array: give the mask as sample_weight, 0 where masked")
+    shape, dtype = tuple(interface["shape"]), _dtype(x, interface["typestr"])
+    strides = interface.get("strides") or tuple(dtype.itemsize * math.prod(shape[i + 1 :]) for i in range(len(shape)))
+    address, is_readonly = interface["data"]
+    address = address or 0
+    if any(offset % dtype.itemsize for offset in (address, *strides)):
+        raise ValueError(
+            f"{name} must have its elements at multiples of their size, {dtype.itemsize} bytes, "
+            f"got address {address:#x} and strides {tuple(strides)}"
+        )
+    return View(address, shape, tuple(strides), dtype, is_readonly, _stream_of(x, interface), x)
+
+
+def _dtype(x: Any, typestr: str) -> Any:
+    if str(getattr(x, "dtype", "")).endswith("bfloat16"):  # its typestr differs between libraries, and their versions
+        return _BFloat16()
+    dtype = np.dtype(typestr)
+    if not dtype.isnative:
+        raise TypeError(f"arrays on a CUDA device must be in native byte order, got dtype {typestr}")
+    return dtype
+
+
+def _stream_of(x: Any, interface: dict[str, Any]) -> int:
+    """Return the handle of the stream on which the library of *x* uses it."""
+    if _is(x, "torch", "Tensor"):  # which leaves the stream out of the interface
+        return int(sys.modules["torch"].cuda.current_stream(x.device).cuda_stream)
+    handle = interface.get("stream") or 0
+    return 0 if handle == 1 else int(handle)  # both stand for the default stream
+
+
+@functools.lru_cache(maxsize=64)
+def _stream(handle: int) -> Any:
+    """Return what numba takes as the stream with this handle."""
+    return cuda.external_stream(handle) if handle else 0
+
+
+def _wait(waiting: Any, stream: Any) -> None:
+    """Let *waiting* wait for what was begun on *stream*; the host waits for nothing."""
+    event = cuda.event(timing=False)
+    event.record(stream)
+    event.wait(waiting)
+
+
+def _is_on_device(x: Any) -> bool:
+    return isinstance(x, _simulated()) if config.ENABLE_CUDASIM else hasattr(x, "__cuda_array_interface__")
+
+
+def _is(x: Any, library: str, kind: str) -> bool:
+    """Whether *x* is of a class of a library, which need not be installed."""
+    found = sys.modules.get(library)
+    return found is not None and isinstance(x, getattr(found, kind, ()))
+
+
+def _simulated() -> Any:
+    """Return the class of the arrays of numba's simulator."""
+    return sys.modules["numba.cuda.cudadrv.devicearray"].FakeCUDAArray
+
+
+def _overlap(a: View, b: View) -> bool:
+    """Whether two arrays share an element: NumPy tells from their addresses, and reads nothing there."""
+
+    def elements(v: View) -> Any:
+        typestr, data = f"V{v.dtype.itemsize}", (v.address, False)
+        return _from_interface({"shape": v.shape, "strides": v.strides, "typestr": typestr, "data": data})
+
+    try:
+        return np.shares_memory(elements(a), elements(b), max_work=100_000)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:  # an exotic pair of layouts
+        return True
+
+
+def _from_interface(interface: dict[str, Any]) -> Any:
+    """Return the NumPy array that an array interface describes."""
+    return np.asarray(types.SimpleNamespace(__array_interface__={"version": 3, **interface}))

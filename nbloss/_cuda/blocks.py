@@ -1,0 +1,98 @@
+"""What kernels share: the grid, the evaluation of one element, and sums.
+
+The grid depends on the number of elements alone, every thread adds its elements in their order, and the threads' sums
+are added in a tree: the same input gives the same bits on every run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import config, cuda, float64
+from numba.extending import register_jitable
+
+from nbloss._compile import inlined
+from nbloss._program import Program
+from nbloss.loss import Interval
+
+BLOCK = 32 if config.ENABLE_CUDASIM else 256
+"""Threads in a block, a power of 2. The simulator takes a millisecond to start each."""
+
+FEWEST, MOST = (1, 4) if config.ENABLE_CUDASIM else (128, 2048)
+"""Blocks in a grid. Numba warns of fewer than 128, although idle ones cost nothing; 2048 fill every device."""
+
+
+def blocks_for(size: int) -> int:
+    """Return how many blocks work on *size* elements."""
+    return min(MOST, max(FEWEST, -(-size // BLOCK)))
+
+
+def compiled(kernel: Callable[..., Any], name: str) -> Any:
+    """Let numba compile *kernel* at its first call for arguments of each type.
+
+    Without optimisation at link time, what runs is the code that tests look at.
+    """
+    kernel.__name__ = kernel.__qualname__ = name
+    return cuda.jit(kernel) if config.ENABLE_CUDASIM else cuda.jit(kernel, lto=False)
+
+
+def evaluator(program: Program, real: np.dtype[Any]) -> Callable[..., Any]:
+    """Return the function that evaluates the formula at one element: nan outside the domain, where nan always is."""
+    formula, choices, nan = inlined(program.formula), program.choices, real.type(math.nan)
+    (low_y, high_y), (low_z, high_z) = (_ends(interval, real) for interval in program.domain)
+
+    def evaluate(y: Any, z: Any, numbers: Any) -> Any:
+        value, gradient, hessian = formula(y, z, *numbers, *choices)
+        inside = (low_y <= y) & (y <= high_y) & (low_z <= z) & (z <= high_z)
+        return value if inside else nan, gradient if inside else nan, hessian if inside else nan
+
+    registered: Callable[..., Any] = register_jitable(evaluate)
+    return registered
+
+
+def _ends(interval: Interval, real: np.dtype[Any]) -> tuple[Any, Any]:
+    """Return the least and the greatest number of the type *real* in *interval*."""
+    low = real.type(interval.low)
+    return np.nextafter(low, real.type(math.inf)) if interval.low_open else low, real.type(interval.high)
+
+
+@register_jitable
+def weigh(x: Any, w: Any) -> Any:
+    """Return ``w * x``, but exactly 0 where w is 0, even if x is nan or infinite; x where there are no weights."""
+    if w is None:
+        return x
+    return x * w if w != type(w)(0) else type(x * w)(0)
+
+
+@register_jitable
+def plus(total: Any, w: Any) -> Any:
+    """Return ``total + w``; total where there are no weights."""
+    return total if w is None else total + w
+
+
+@cuda.jit(device=True)
+def tree(x: Any) -> Any:
+    """Return, in the block's first thread, the sum of the x of its threads."""
+    sums = cuda.shared.array(BLOCK, float64)
+    me = cuda.threadIdx.x
+    sums[me] = x
+    half = BLOCK // 2
+    while half > 0:
+        cuda.syncthreads()
+        if me < half:
+            sums[me] += sums[me + half]
+        half //= 2
+    cuda.syncthreads()  # before the next call writes to it
+    return sums[0]
+
+
+@cuda.jit(device=True)
+def add_up(sums: Any) -> Any:
+    """Return, in the block's first thread, the sum of a vector."""
+    mine = 0.0
+    for i in range(cuda.threadIdx.x, sums.size, BLOCK):
+        mine += sums[i]
+    return tree(mine)

@@ -1,0 +1,123 @@
+"""Law: machine code is kept on disk, never served stale, and does not pile up."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import nbloss
+
+PACKAGE = pathlib.Path(nbloss.__file__).parent
+
+COUNT = """
+import numba.core.codegen
+compiled = []
+finalize = numba.core.codegen.CPUCodeLibrary.finalize
+def counting(self):
+    compiled.append(self.name)
+    return finalize(self)
+numba.core.codegen.CPUCodeLibrary.finalize = counting
+"""
+
+USE = """
+import nbloss
+print(nbloss.Huber(delta=1.5).gradient([0.0], [9.0])[0], nbloss.BinaryFocal()([1.0], [0.5]), len(compiled))
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A copy of the package in a folder of its own."""
+    shutil.copytree(PACKAGE, tmp_path / "nbloss", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run(folder: pathlib.Path, code: str = COUNT + USE, **environment: str) -> list[str]:
+    """Run *code* in a new process that finds the package in *folder*; return the words that it prints."""
+    settings = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA")}
+    settings |= {"PYTHONPATH": str(folder), "XDG_CACHE_HOME": str(folder / "user")} | environment
+    done = subprocess.run([sys.executable, "-c", code], env=settings, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def kept(folder: pathlib.Path) -> set[str]:
+    return {p.name for p in folder.rglob("*.nb?")}
+
+
+def test_a_second_process_compiles_nothing(copy: pathlib.Path) -> None:
+    first = run(copy)
+    files = kept(copy)
+    assert int(first[2]) > 0 and files
+    for _ in range(2):
+        assert run(copy) == [first[0], first[1], "0"]
+        assert kept(copy) == files
+
+
+def test_another_parameter_value_compiles_nothing(copy: pathlib.Path) -> None:
+    run(copy)
+    assert run(copy, (COUNT + USE).replace("delta=1.5", "delta=2.5"))[::2] == ["2.5", "0"]
+    in_one_process = COUNT + USE + "before = len(compiled)\n" + USE.replace("1.5", "0.5").replace("len(compiled)", "before - len(compiled)")
+    assert run(copy, in_one_process)[3::2] == ["0.5", "0"]
+
+
+def test_an_edited_formula_is_never_served_stale(copy: pathlib.Path) -> None:
+    assert run(copy)[0] == "1.5"
+    file = copy / "nbloss/losses/regression/huber.py"
+    text = file.read_text()
+    assert "min(max(r, -delta), delta)" in text
+    stamp = file.stat().st_mtime_ns
+    file.write_text(text.replace("min(max(r, -delta), delta)", "min(max(r, -delta), delta + delta)"))
+    os.utime(file, ns=(stamp, stamp))
+    shutil.rmtree(file.parent / "__pycache__")  # Python's own cache trusts the time
+    assert run(copy)[0] == "3.0"
+    assert len(list(copy.rglob("kernels-*"))) == 1, "the folder of the old sources is dropped"
+
+
+def test_helpers_of_formulas_count_as_sources(copy: pathlib.Path) -> None:
+    before = run(copy)
+    file = copy / "nbloss/_math.py"
+    file.write_text(file.read_text() + "\n# another version\n")
+    assert int(run(copy)[2]) == int(before[2])
+
+
+def test_a_damaged_file_is_compiled_anew(copy: pathlib.Path) -> None:
+    first = run(copy)
+    for file in copy.rglob("*.nb?"):
+        file.write_bytes(file.read_bytes()[:50])
+    assert run(copy)[:2] == first[:2]
+
+
+def test_without_a_folder_to_write_to(copy: pathlib.Path) -> None:
+    blocked = copy / "blocked"
+    blocked.write_text("a file, where folders cannot be made")
+    code = "import pathlib, nbloss._compile as c\nc.PACKAGE = pathlib.Path('blocked')\n" + COUNT + USE
+    assert run(copy, code, XDG_CACHE_HOME=str(blocked))[0] == "1.5"
+    assert not kept(copy)
+
+
+def test_read_only_package_uses_the_folder_of_the_user(copy: pathlib.Path) -> None:
+    (copy / "nbloss/__pycache__").unlink(missing_ok=True) if (copy / "nbloss/__pycache__").is_file() else None
+    (copy / "nbloss/__pycache__").write_text("a file, where a folder cannot be made")
+    assert run(copy, PYTHONDONTWRITEBYTECODE="1")[0] == "1.5"
+    assert kept(copy / "user")
+    assert run(copy, PYTHONDONTWRITEBYTECODE="1")[2] == "0"
+
+
+def test_cold_processes_at_once(copy: pathlib.Path) -> None:
+    settings: dict[str, Any] = {"PYTHONPATH": str(copy), "PATH": os.environ["PATH"], "HOME": str(copy)}
+    command = [sys.executable, "-c", COUNT + USE]
+    processes = [
+        subprocess.Popen(command, env=settings, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    outputs = [process.communicate() for process in processes]
+    assert all(process.returncode == 0 for process in processes), outputs
+    assert len({tuple(out.split()[:2]) for out, _ in outputs}) == 1
+    assert run(copy)[2] == "0"

@@ -1,0 +1,80 @@
+"""Law: imports run one way, and importing nbloss loads neither numba nor any device."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import nbloss
+
+PACKAGE = pathlib.Path(nbloss.__file__).parent
+
+ALLOWED = {
+    "nbloss": {"nbloss.losses", "nbloss.loss", "nbloss.reference"},
+    "nbloss.__main__": {"nbloss._demo"},
+    "nbloss._demo": {"nbloss"},
+    "nbloss.losses": {"nbloss.families", "nbloss.loss", "nbloss._math", "nbloss._statistics", "nbloss.links", "nbloss.losses"},
+    "nbloss.families": {"nbloss.loss", "nbloss.links", "nbloss._arrays", "nbloss._place", "nbloss._program", "nbloss._statistics"},
+    "nbloss.loss": set(),
+    "nbloss.links": {"nbloss._math"},
+    "nbloss.reference": {"nbloss._jets", "nbloss.loss"},
+    "nbloss._jets": set(),
+    "nbloss._math": set(),
+    "nbloss._statistics": {"nbloss._arrays"},
+    "nbloss._arrays": set(),
+    "nbloss._program": {"nbloss.loss"},
+    "nbloss._place": {"nbloss._cpu", "nbloss._cuda"},
+    "nbloss._compile": {"nbloss._math"},
+    "nbloss._cpu": {"nbloss._cpu", "nbloss._arrays", "nbloss._compile", "nbloss._math", "nbloss._program", "nbloss.loss"},
+    "nbloss._cuda": {"nbloss._cuda", "nbloss._arrays", "nbloss._compile", "nbloss._math", "nbloss._program", "nbloss.loss"},
+}
+"""What the modules of each room may import, by the first two parts of the name."""
+
+
+def modules() -> list[pathlib.Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def imported(path: pathlib.Path) -> set[str]:
+    """Return the rooms and outside packages that the module at *path* names in import statements."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            if node.module == "nbloss":
+                found |= {f"nbloss.{alias.name}" for alias in node.names}
+            else:
+                found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_run_one_way(path: pathlib.Path) -> None:
+    name = ".".join(("nbloss", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    inside = {room(module) for module in imported(path) if room(module).startswith("nbloss")}
+    assert inside <= ALLOWED[room(name)], f"{name} imports {inside - ALLOWED[room(name)]}"
+    outside = {module.split(".")[0] for module in imported(path)} - {"nbloss"}
+    if room(name) not in {"nbloss._cpu", "nbloss._cuda", "nbloss._compile"}:
+        assert "numba" not in outside and "llvmlite" not in outside
+    if room(name) in {"nbloss.losses", "nbloss.links", "nbloss._math", "nbloss.loss"}:
+        assert "numpy" not in outside
+
+
+def test_import_is_light() -> None:
+    code = "import nbloss, sys; print([m for m in ('numba', 'scipy', 'mpmath', 'difflib') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_numpy_arrays_load_no_cuda() -> None:
+    code = "import nbloss, sys; nbloss.Huber()([1.0], [2.0]); print('numba.cuda' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

@@ -1,0 +1,148 @@
+"""Law: every loss is a frozen, checked, picklable record that can be found by its name and reads well."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbloss
+from nbloss.loss import REAL, UNIT
+from tests.cases import CASES, ordinary
+
+NAMES = {
+    "mse": "SquaredError", "squared_error": "SquaredError", "l1": "AbsoluteError", "mae": "AbsoluteError",
+    "mape": "AbsolutePercentageError", "msle": "SquaredLogarithmicError", "smooth_l1": "SmoothL1", "huber": "Huber",
+    "pinball": "Quantile", "logloss": "BinaryCrossEntropy", "log_loss": "BinaryCrossEntropy",
+    "bce": "BinaryCrossEntropy", "binary_crossentropy": "BinaryCrossEntropy", "binary_focal": "BinaryFocal",
+    "hinge": "Hinge", "squared_hinge": "SquaredHinge", "zero_one": "ZeroOne", "exponential": "Exponential",
+    "perceptron": "Perceptron", "log_cosh": "LogCosh", "hinge_embedding": "HingeEmbedding",
+    "balanced_binary_cross_entropy": "BalancedBinaryCrossEntropy", "pseudo_huber": "PseudoHuber", "brier": "Brier",
+}  # fmt: skip
+
+
+def test_every_loss_is_tested() -> None:
+    assert {type(loss) for loss in CASES} == set(nbloss.ALL)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_get(name: str) -> None:
+    assert type(nbloss.get(name)).__name__ == NAMES[name]
+
+
+def test_get_with_parameters_and_errors() -> None:
+    assert nbloss.get("huber", delta=1.5) == nbloss.Huber(delta=1.5)
+    with pytest.raises(ValueError, match=r"SquaredError.*RootMeanSquaredError"):
+        nbloss.get("l2")
+    with pytest.raises(ValueError, match="'huber'"):
+        nbloss.get("hubber")
+    with pytest.raises(ValueError, match="got 3"):
+        nbloss.get(3)  # type: ignore[arg-type]
+
+
+def test_names_are_of_one_loss_each() -> None:
+    names = [name for loss in nbloss.ALL for name in loss.names]
+    assert len(names) == len(set(names))
+    for loss in nbloss.ALL:
+        assert getattr(nbloss, loss.__name__) is loss and loss.__name__ in nbloss.__all__
+
+
+@pytest.mark.parametrize("loss", CASES, ids=repr)
+def test_a_loss_is_a_value(loss: nbloss.Loss) -> None:
+    loss(*ordinary(loss, 10))  # what is compiled must stay out of what follows
+    assert eval(repr(loss), vars(nbloss)) == loss
+    for twin in (pickle.loads(pickle.dumps(loss)), copy.deepcopy(loss), dataclasses.replace(loss)):
+        assert twin == loss and hash(twin) == hash(loss) and twin is not loss
+        assert twin(*ordinary(loss, 10)) == loss(*ordinary(loss, 10))
+    assert len(pickle.dumps(loss)) < 500
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        loss.delta = 2.0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: nbloss.Huber(delta=0), ValueError, r"Huber: delta must be a finite number in \(0, inf\], got 0"),
+        (lambda: nbloss.Huber(delta=-1.0), ValueError, "got -1.0"),
+        (lambda: nbloss.Huber(delta=float("nan")), ValueError, "got nan"),
+        (lambda: nbloss.Huber(delta=float("inf")), ValueError, "got inf"),
+        (lambda: nbloss.Huber(delta="1"), TypeError, "got '1'"),
+        (lambda: nbloss.Huber(delta=True), TypeError, "got True"),
+        (lambda: nbloss.Huber(delta=None), TypeError, "got None"),
+        (lambda: nbloss.Huber(delta=1j), TypeError, "got 1j"),
+        (lambda: nbloss.Huber(delta=(1.0, 2.0)), TypeError, "delta must be a finite number"),
+        (lambda: nbloss.SmoothL1(beta=-1), ValueError, "beta"),
+        (lambda: nbloss.Quantile(alpha=1.5), ValueError, r"alpha must be a finite number in \[0, 1\]"),
+        (lambda: nbloss.Expectile(alpha=-0.5), ValueError, "alpha"),
+        (lambda: nbloss.BinaryCrossEntropy(from_logits=1), ValueError, "from_logits must be True or False, got 1"),
+        (lambda: nbloss.BinaryCrossEntropy(label_smoothing=2), ValueError, "label_smoothing"),
+        (lambda: nbloss.BinaryCrossEntropy(pos_weight=-1), ValueError, "pos_weight"),
+        (lambda: nbloss.BinaryCrossEntropy(pos_weight=()), ValueError, "pos_weight .* empty"),
+        (lambda: nbloss.BinaryCrossEntropy(pos_weight=(1, -1)), ValueError, "pos_weight"),
+        (lambda: nbloss.BinaryCrossEntropy(pos_weight=None), TypeError, "pos_weight"),
+        (lambda: nbloss.BinaryFocal(gamma=-1), ValueError, "gamma"),
+        (lambda: nbloss.BalancedBinaryCrossEntropy(alpha=1.1), ValueError, "alpha"),
+        (lambda: nbloss.ZeroOne(tolerance=-1), ValueError, "tolerance"),
+    ],
+)
+def test_parameters_are_checked(make: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        make()
+
+
+def test_parameters_are_numbers_of_one_kind() -> None:
+    assert nbloss.Huber(1) == nbloss.Huber(1.0) == nbloss.Huber(np.float32(1)) and repr(nbloss.Huber(1)) == "Huber(delta=1.0)"
+    assert nbloss.BinaryCrossEntropy(pos_weight=[1, 2]) == nbloss.BinaryCrossEntropy(pos_weight=np.array([1.0, 2.0]))
+    assert nbloss.BinaryCrossEntropy(from_logits=np.True_) == nbloss.BinaryCrossEntropy()
+    assert nbloss.BinaryFocal(alpha=None).alpha is None
+
+
+@pytest.mark.parametrize("loss", CASES, ids=repr)
+def test_formulas_can_be_stepped_through(loss: Any) -> None:
+    """A formula called from plain Python gives, to rounding, what its kernel gives."""
+    y, z = ordinary(loss, 20)
+    got = [loss.formula(a, b, *loss.numbers, *loss.choices) for a, b in zip(y.tolist(), z.tolist(), strict=True)]
+    want = loss.value(y, z, reduction="none"), *loss.gradient_and_hessian(y, z)
+    np.testing.assert_allclose(got, np.transpose(want), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("loss", CASES, ids=repr)
+def test_loss_laws(loss: nbloss.Loss) -> None:
+    """No loss is negative, a perfect prediction costs nothing, and a larger error never less."""
+    if isinstance(loss, nbloss.HingeEmbedding):
+        return  # its prediction is a distance, itself the loss of a similar pair
+    y, _ = ordinary(loss, 50)
+    binary = loss.__module__.startswith("nbloss.losses.binary")
+    if binary:
+        y = np.round(np.abs(y).clip(0, 1))
+    steps = np.linspace(0, 0.999 if loss.domain.prediction == UNIT else 30, 100)
+    for label in y:
+        if binary and loss.domain.prediction == REAL:
+            z = 15 - steps if label == 1 else steps - 15
+            slack = 1e-6
+        else:
+            z = label + steps * (-1 if binary and label == 1 else 1)
+            slack = 0
+        value = loss.value(np.full_like(z, label), z, reduction="none")
+        assert (value >= 0).all() and value[0] <= slack and (np.diff(value) >= 0).all(), (label, value)
+
+
+@pytest.mark.parametrize("loss", nbloss.ALL, ids=lambda loss: loss.__name__)
+def test_docstrings(loss: type[nbloss.Loss]) -> None:
+    text = inspect.getdoc(loss) or ""
+    assert ".. math::" in text and "References" in text, text
+    for field in dataclasses.fields(loss):  # type: ignore[arg-type]
+        assert f"\n{field.name} : " in text
+
+
+def test_public_functions_have_docstrings() -> None:
+    for name in nbloss.__all__:
+        assert inspect.getdoc(getattr(nbloss, name))
+    for name, method in inspect.getmembers(nbloss.Loss, callable):
+        if not name.startswith("_"):
+            assert inspect.getdoc(method), name

@@ -1,0 +1,51 @@
+"""Law: hot loops hold packed instructions and no call into a scalar mathematical library."""
+
+from __future__ import annotations
+
+import platform
+import re
+
+import numpy as np
+import pytest
+
+import nbloss
+from nbloss._cpu.pointwise import kernel_for
+from tests.cases import CASES
+
+pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the patterns are those of x86-64 assembly")
+
+LIBM = re.compile(r"\b(?:call|jmp)\S*\s+\S*\b(?:exp|log|pow|tanh|cosh|sinh|sqrt|fma|fmod)\w*(?:@PLT)?\s*$", re.M)
+
+KERNELS = list({(loss.formula, loss.choices): loss for loss in reversed(CASES)}.values())  # type: ignore[attr-defined]
+"""One loss for each formula and choice: other numbers make no other code."""
+
+
+@pytest.fixture(autouse=True)
+def uncached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nbloss._compile.cache_folder", lambda: None)  # what is loaded has no assembly to look at
+
+
+def assembly(loss: nbloss.Loss, want: str, dtype: type) -> str:
+    real = np.dtype(dtype)
+    program = loss._program._replace(kernels={})  # type: ignore[attr-defined]
+    return "\n".join(kernel_for(program, want, real, real, None, 1).inspect_asm().values())
+
+
+def packed(text: str, letter: str) -> int:
+    """Return how many instructions work on several numbers at once, double ("d") or single ("s")."""
+    return len(re.findall(rf"\bv\w+p{letter}\b.*%[yz]mm", text))
+
+
+@pytest.mark.parametrize(("want", "dtype"), [("gh", np.float64), ("gh", np.float32), ("s", np.float64)])
+@pytest.mark.parametrize("loss", KERNELS, ids=repr)
+def test_loops_are_vectorised(loss: nbloss.Loss, want: str, dtype: type) -> None:
+    text = assembly(loss, want, dtype)
+    constant = isinstance(loss, nbloss.ZeroOne) and want == "gh"  # zeros: nothing to compute
+    assert packed(text, "d" if dtype == np.float64 else "s") >= (1 if constant else 4)
+    assert not LIBM.findall(text)
+
+
+def test_a_gradient_computes_no_logarithm() -> None:
+    """What a method does not return, its kernel does not compute."""
+    loss = nbloss.BinaryCrossEntropy()
+    assert packed(assembly(loss, "g", np.float64), "d") < 0.75 * packed(assembly(loss, "v", np.float64), "d")
