@@ -17,7 +17,7 @@ from numba.extending import overload, register_jitable
 from nbloss._compile import INLINE
 
 BLOCK = 1024
-LANES = 32
+LANES = 64
 
 
 @register_jitable
@@ -49,29 +49,17 @@ def evaluate(f: Any, choices: Any, bounds: Any, numbers: Any, y: Any, z: Any) ->
 
 
 def numbers_at(numbers: Any, i: Any) -> Any:
-    """Return the tuple *numbers* with the i-th number of each vector in it, as a formula takes it."""
+    """Return the tuple *numbers* with the element *i*, or the slice, of each vector in it; numbers and None as they are."""
     return tuple(x[i] if isinstance(x, np.ndarray) else x for x in numbers)
 
 
-def numbers_from(numbers: Any, first: Any) -> Any:
-    """Return the tuple *numbers* with each vector in it from its element *first* on."""
-    return tuple(x[first:] if isinstance(x, np.ndarray) else x for x in numbers)
-
-
-def _map_vectors(function: Any, pick: Any) -> None:
-    """Compile *function*, which replaces every vector in a tuple by what *pick* makes of it."""
-
-    @overload(function, strict=False)  # strict would compare annotations too
-    def implementation(numbers: Any, i: Any) -> Any:
-        if not any(isinstance(x, types.Array) for x in numbers):
-            return lambda numbers, i: numbers
-        if isinstance(numbers[0], types.Array):
-            return lambda numbers, i: (pick(numbers[0], i), *function(numbers[1:], i))
-        return lambda numbers, i: (numbers[0], *function(numbers[1:], i))
-
-
-_map_vectors(numbers_at, register_jitable(lambda x, i: x[i]))
-_map_vectors(numbers_from, register_jitable(lambda x, first: x[first:]))
+@overload(numbers_at, strict=False)  # strict would compare annotations too
+def _numbers_at(numbers: Any, i: Any) -> Any:
+    if not any(isinstance(x, types.Array) for x in numbers):
+        return lambda numbers, i: numbers
+    if isinstance(numbers[0], types.Array):
+        return lambda numbers, i: (numbers[0][i], *numbers_at(numbers[1:], i))
+    return lambda numbers, i: (numbers[0], *numbers_at(numbers[1:], i))
 
 
 @register_jitable(**INLINE)
@@ -97,40 +85,35 @@ def fill(
 
 @register_jitable
 def add(
-    f: Any, choices: Any, bounds: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, gradient: Any,
+    f: Any, choices: Any, bounds: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, scratch: Any, gradient: Any,
     values: Any, weights: Any,
 ) -> None:  # fmt: skip
-    """Leave the sums of a block's weighted values and of its weights in the first lanes; write scaled gradients."""
+    """Leave the sums of a block's weighted values and of its weights in the first lanes; write scaled gradients.
+
+    Values pass through a scratch, since a loop that also adds them up in float64 would run at half the width.
+    """
+    fill(f, choices, bounds, numbers, y, z, None, scratch[: z.size], gradient, None)
+    if gradient is not None:
+        for i in range(gradient.size):
+            gradient[i] = (gradient[i] if w is None else weigh(gradient[i], w[i])) * scale
     whole = z.size - z.size % LANES
     for first in range(0, whole, LANES):
         last = first + LANES
-        _add_lanes(
-            f, choices, bounds, numbers_from(numbers, first), scale, y[first:last], z[first:last],
-            part(w, first, last), part(gradient, first, last), values, weights, LANES,
-        )  # fmt: skip
-    _add_lanes(
-        f, choices, bounds, numbers_from(numbers, whole), scale, y[whole:], z[whole:],
-        part(w, whole, z.size), part(gradient, whole, z.size), values, weights, z.size - whole,
-    )  # fmt: skip
+        _add_lanes(scratch[first:last], part(w, first, last), values, weights, LANES)
+    _add_lanes(scratch[whole:], part(w, whole, z.size), values, weights, z.size - whole)
     fold(values)
     fold(weights)
 
 
 @register_jitable
-def _add_lanes(
-    f: Any, choices: Any, bounds: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, gradient: Any,
-    values: Any, weights: Any, count: Any,
-) -> None:  # fmt: skip
+def _add_lanes(v: Any, w: Any, values: Any, weights: Any, count: Any) -> None:
     """Add *count* elements to the lanes; a constant count lets LLVM make straight vector code of it."""
     for j in range(count):
-        v, g, _ = evaluate(f, choices, bounds, numbers_at(numbers, j), type(z[j])(y[j]), z[j])
         if w is None:
-            values[j] += v
+            values[j] += v[j]
         else:
-            values[j] += weigh(np.float64(v), np.float64(w[j]))
+            values[j] += weigh(np.float64(v[j]), np.float64(w[j]))
             weights[j] += w[j]
-        if gradient is not None:
-            gradient[j] = g * scale if w is None else weigh(g, w[j]) * scale
 
 
 @register_jitable

@@ -15,12 +15,13 @@ from numba import float32, float64, prange, types
 
 from nbloss._arrays import DOUBLE, divide
 from nbloss._compile import compiled, inlined
-from nbloss._cpu.blocks import BLOCK, LANES, add, add_up, fill, numbers_from, part, row, sums_beside
+from nbloss._cpu.blocks import BLOCK, LANES, add, add_up, fill, numbers_at, part, row, sums_beside
 from nbloss._cpu.layout import as_vectors, pieces
 from nbloss._program import Program
 from nbloss.loss import REAL, Domain, Interval
 
 PARALLEL_FROM = 32 * BLOCK  # elements; below, starting threads costs more than it saves
+CHUNK = 4  # blocks that share a scratch
 
 REALS = {np.dtype(np.float32): float32, np.dtype(np.float64): float64}
 LABELS = {np.dtype(name): getattr(types, name) for name in ("int64", "int32", "int8", "uint8")}
@@ -133,8 +134,8 @@ def _filling(f: Any, choices: Any, bounds: Any) -> Any:
             first = b * BLOCK
             last = min(n, first + BLOCK)
             fill(
-                f, choices, bounds, numbers_from(numbers, first), y[first:last], z[first:last], part(w, first, last),
-                part(value, first, last), part(gradient, first, last), part(hessian, first, last),
+                f, choices, bounds, numbers_at(numbers, slice(first, last)), y[first:last], z[first:last],
+                part(w, first, last), part(value, first, last), part(gradient, first, last), part(hessian, first, last),
             )  # fmt: skip
 
     return kernel
@@ -145,13 +146,15 @@ def _summing(f: Any, choices: Any, bounds: Any) -> Any:
         n = z.size
         blocks = (n + BLOCK - 1) // BLOCK
         values, weights = np.zeros((blocks, LANES)), sums_beside(w, blocks)
-        for b in prange(blocks):
-            first = b * BLOCK
-            last = min(n, first + BLOCK)
-            add(
-                f, choices, bounds, numbers_from(numbers, first), scale, y[first:last], z[first:last],
-                part(w, first, last), part(gradient, first, last), values[b], row(weights, b),
-            )  # fmt: skip
+        for chunk in prange((blocks + CHUNK - 1) // CHUNK):
+            scratch = np.empty(BLOCK, z.dtype)
+            for b in range(chunk * CHUNK, min(blocks, (chunk + 1) * CHUNK)):
+                first = b * BLOCK
+                last = min(n, first + BLOCK)
+                add(
+                    f, choices, bounds, numbers_at(numbers, slice(first, last)), scale, y[first:last], z[first:last],
+                    part(w, first, last), scratch, part(gradient, first, last), values[b], row(weights, b),
+                )  # fmt: skip
         return add_up(values), add_up(weights)
 
     return kernel

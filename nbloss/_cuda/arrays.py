@@ -66,9 +66,11 @@ class View(NamedTuple):
 
 def as_array(x: Any, name: str) -> Any:
     """Return *x* as a :class:`View`; a plain number, which lives nowhere, as a 0-d NumPy array."""
-    a = _view(x, name) if _is_on_device(x) else np.asarray(x)
-    check_dtype(a.dtype, name)
-    return a
+    if _is_on_device(x):
+        return _view(x, name)
+    if name == "y_pred":  # which the results are to be like
+        raise TypeError(f"y_pred must be an array on the CUDA device, like the others, got {type(x).__name__}")
+    return np.asarray(x)
 
 
 def as_host(x: Any, name: str) -> Any:
@@ -160,6 +162,7 @@ def _view(x: Any, name: str) -> View:
     if interface.get("mask") is not None:
         raise TypeError(f"{name} must not be a masked array: give the mask as sample_weight, 0 where masked")
     shape, dtype = tuple(interface["shape"]), _dtype(x, interface["typestr"])
+    check_dtype(dtype, name)
     strides = interface.get("strides") or tuple(dtype.itemsize * math.prod(shape[i + 1 :]) for i in range(len(shape)))
     address, is_readonly = interface["data"]
     address = address or 0

@@ -92,7 +92,7 @@ def tree(x: Any) -> Any:
 @cuda.jit(device=True)
 def add_up(sums: Any) -> Any:
     """Return, in the block's first thread, the sum of a vector."""
-    mine = 0.0
+    mine = float64(0)
     for i in range(cuda.threadIdx.x, sums.size, BLOCK):
         mine += sums[i]
     return tree(mine)

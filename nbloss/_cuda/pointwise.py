@@ -23,15 +23,13 @@ from nbloss.loss import REAL, Domain
 
 
 def run(
-    program: Program, want: str, mean: bool, y: Any, z: Any, w: Any, outs: Sequence[View], real: np.dtype[Any]
+    program: Program, want: str, mean: bool, y: Any, z: View, w: Any, outs: Sequence[View], real: np.dtype[Any]
 ) -> None:
     """Evaluate a loss element by element, in the type *real*.
 
     *want* has a letter for each array in *outs*: "v", "g", "h" for the values, gradients and Hessians, "s" for the sum
     of the values or, with *mean*, their weighted mean. A gradient beside it is scaled as it is.
     """
-    if not isinstance(z, View):
-        raise TypeError("y_pred must be an array on the CUDA device, as the others are, got a number")
     y, w = (_number_or_spread(a, z.shape) for a in (y, w))
     placed = dict(zip(want, outs, strict=True))
     with in_order(z, y, w, *outs) as stream:
@@ -150,7 +148,7 @@ def filling(evaluate: Any, real: Any, forms: tuple[Any, ...]) -> Any:
 
 
 def summing(evaluate: Any, real: Any, forms: tuple[Any, ...]) -> Any:
-    """Return the kernel that adds up, for each block of threads, the weighted values, and the weights if they have a form.
+    """Return the kernel that adds up weighted values for each block of threads, and weights if their sums have a form.
 
     It also writes the gradients, multiplied by a scale.
     """
@@ -161,7 +159,7 @@ def summing(evaluate: Any, real: Any, forms: tuple[Any, ...]) -> Any:
 
     def kernel(size, lengths, scale, values, weights, y, z, w, gradient, numbers):  # type: ignore[no-untyped-def]
         factor = read_scale(scale, 0, lengths)
-        value_sum = weight_sum = 0.0
+        value_sum = weight_sum = np.float64(0)
         i = cuda.grid(1)
         while i < size:
             v, g, _ = evaluate(
