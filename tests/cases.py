@@ -106,6 +106,8 @@ def _extreme(loss: nbloss.Loss, n: int, dtype: type, seed: int) -> tuple[np.ndar
         return x
 
     y = into(anything(n), target)
+    if target == UNIT:
+        y = np.where(y < info.smallest_normal / info.eps, 0, y)  # a share whose products are subnormal is none
     labels = rng.integers(0, 2, n).astype(dtype)
     if target == UNIT:
         y = np.where(rng.random(n) < 0.6, labels, y)

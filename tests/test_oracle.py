@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,16 @@ def largest_terms(loss: Any, y: float, z: float) -> tuple[Any, Any, Any]:
     if isinstance(loss, nbloss.Brier) and loss.from_logits:
         p = 1 / (1 + mp.exp(-mpf(z)))
         slope = p * (1 - p)
-        return 0, slope * max(p * (1 - y), (1 - p) * y), slope * max(slope, fabs(p - y) * max(p, 1 - p))
+        terms = max(p * (1 - mpf(y)), (1 - p) * y)  # of p - y
+        return fabs(p - y) * terms, slope * terms, slope * max(slope, terms * max(p, 1 - p))
     if isinstance(loss, nbloss.BinaryFocal):
         return focal_terms(loss, y, z)
     if isinstance(loss, nbloss.BinaryCrossEntropy | nbloss.BalancedBinaryCrossEntropy) and 0 <= y <= 1:
-        ends = [nbloss.reference.exact(loss, end, z) for end in (0.0, 1.0)]  # the loss is linear in the target
-        return 0, max(part(1 - mpf(y), ends[0][1]), part(mpf(y), ends[1][1])), 0
+        smoothing = mpf(getattr(loss, "label_smoothing", 0.0))
+        plain = dataclasses.replace(loss, label_smoothing=0.0) if smoothing else loss
+        ends = [nbloss.reference.exact(plain, end, z) for end in (0.0, 1.0)]  # the loss is linear in the target
+        t = mpf(y) * (1 - smoothing) + smoothing / 2
+        return 0, max(part(1 - t, ends[0][1]), part(t, ends[1][1])), 0
     return none
 
 

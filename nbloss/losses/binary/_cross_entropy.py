@@ -3,19 +3,21 @@
 ``-positive * log(p) - negative * log(1 - p)``
 """
 
-from nbloss._math import fma, log, log1p, softplus
-from nbloss.losses.binary._logit import probabilities, pull, times, with_sign
+from nbloss._math import exp, fma, log, log1p, softplus
+from nbloss.losses.binary._logit import power_of_1_plus, pull, times, with_sign
 
 
 def from_logit(z: float, positive: float, negative: float) -> tuple[float, float, float]:
     """Return the cross-entropy and its derivatives by the logit *z* of p."""
     ahead, behind = (positive, negative) if z > type(z)(0) else (negative, positive)
     x, shrink = pull(z)
-    larger, smaller, error = probabilities(x)
+    one = type(z)(1)
+    e = exp(-x)
+    larger = one / (one + e)
+    smaller = e * larger
     value = times(behind, abs(z)) + ((ahead + behind) * shrink) * softplus(-x)
     gradient = behind * larger - (ahead * shrink) * smaller
-    hessian = ((ahead + behind) * shrink) * (larger * smaller)
-    return value, with_sign(gradient, z), fma(hessian, error + error, hessian)
+    return value, with_sign(gradient, z), ((ahead + behind) * shrink) * (e / power_of_1_plus(e, 2))
 
 
 def from_probability(p: float, positive: float, negative: float) -> tuple[float, float, float]:

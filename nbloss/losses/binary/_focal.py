@@ -5,8 +5,8 @@
 With *exponent*, an integer known while this is compiled, powers are products.
 """
 
-from nbloss._math import exp, exp_sum, fma, log, log1p, softplus
-from nbloss.losses.binary._logit import probabilities, pull, times, with_sign
+from nbloss._math import exp, exp_sum, fma, log, log1p, log1p_unit
+from nbloss.losses.binary._logit import power_of_1_plus, pull, times, with_sign
 
 
 def from_logit(
@@ -14,30 +14,30 @@ def from_logit(
 ) -> tuple[float, float, float]:
     """Return the loss and its derivatives by the logit *z* of p."""
     real = type(z)
+    one, two = real(1), real(2)
     ahead, behind = (positive, negative) if z > real(0) else (negative, positive)
     a = abs(z)
     x, shrink = pull(z)
-    larger, pulled, error = probabilities(x)
-    smaller = pulled * shrink
-    rest = softplus(-x) * shrink  # the cross-entropy of the class ahead; a + rest is that of the class behind
+    pulled = exp(-x)
+    e = pulled * shrink
+    rest = log1p_unit(pulled) * shrink  # the cross-entropy of the class ahead; a + rest is that of the class behind
+    most = min(a, real(1e4)) + rest  # beyond, times e it is 0: also where it is infinite
     if exponent is None:
-        ahead_power, behind_power = power(gamma, a, rest), exp(-gamma * rest)
+        ahead, factor, order = ahead * power(gamma, a), exp(-gamma * rest), 0
     else:
-        ahead_power, behind_power = product(smaller, exponent), product(larger, exponent)
-    most = min(a, real(1e4)) + rest  # beyond, its product with smaller is 0: also where it is infinite
-    gradient = behind * (behind_power * (gamma * (smaller * most) + larger)) - ahead * (
-        ahead_power * (gamma * (larger * rest) + smaller)
+        ahead, factor, order = ahead * small_power(e, gamma, a, exponent), one, exponent
+    steep = two * gamma + one
+    value = fma(ahead, rest, times(behind, a + rest))
+    gradient = behind * fma(gamma * most, e, one) - ahead * fma(gamma, rest, e)
+    hessian = fma(
+        (behind * shrink) * pulled,
+        fma(gamma * most, fma(gamma, e, -one), steep),
+        ahead * fma(gamma * rest, gamma - e, steep * e),
     )
-    steep = real(2) * gamma + real(1)
-    hessian = ahead * (ahead_power * (larger * (gamma * rest * (gamma * larger - smaller) + steep * smaller))) + (
-        behind * shrink * (behind_power * (pulled * (gamma * most * (gamma * smaller - larger) + steep * larger)))
-    )
-    value = ahead * (ahead_power * rest) + times(behind, behind_power * (a + rest))
-    order = real(0 if exponent is None else exponent)
     return (
-        fma(value, order * error, value),
-        with_sign(fma(gradient, (order + real(1)) * error, gradient), z),
-        fma(hessian, (order + real(2)) * error, hessian),
+        factor * value / power_of_1_plus(e, order),
+        with_sign(factor * gradient / power_of_1_plus(e, order + 1), z),
+        factor * hessian / power_of_1_plus(e, order + 2),
     )
 
 
@@ -62,25 +62,39 @@ def _by_probability(p: float, q: float, loss: float, gamma: float, exponent: int
     if exponent is None:
         # Of q ** gamma and q ** (gamma - 1), the one that cannot overflow makes the other.
         high = log(q)
-        least = power(gamma - one if gamma >= one else gamma, -high, (exp(high) - q) / q)
+        least = power2(gamma - one if gamma >= one else gamma, -high, (exp(high) - q) / q)
         factor = least * q if gamma >= one else least
         lower = least if gamma >= one else (least if q > zero else one) / q
     else:
-        factor = product(q, exponent)
-        lower = one / q if exponent == 0 else product(q, exponent - 1)
+        factor = product(q, q * q, exponent)
+        lower = one / q if exponent == 0 else product(q, q * q, exponent - 1)
     ratio = min(loss / q, real(1e4)) if q > zero else one  # 1e4: beside it stands 1 / p, which is infinite where loss is
     slope = gamma * ratio + one / p
     bend = gamma * (gamma - one) * ratio + (two * gamma + q / p) / p
     return factor * loss, -factor * slope, one / p / p if exponent == 0 else lower * bend
 
 
-def product(q: float, exponent: int) -> float:
-    """Return ``q ** exponent`` for an exponent of 0, 1, 2 or 3."""
-    square = q * q
-    return type(q)(1) if exponent == 0 else q if exponent == 1 else square if exponent == 2 else square * q
+def product(x: float, square: float, exponent: int) -> float:
+    """Return ``x ** exponent`` for an exponent from 0 to 5."""
+    if exponent < 2:
+        return type(x)(1) if exponent == 0 else x
+    power = square if exponent < 4 else square * square
+    return power if exponent % 2 == 0 else power * x
 
 
-def power(gamma: float, high: float, low: float) -> float:
+def small_power(e: float, gamma: float, a: float, exponent: int) -> float:
+    if exponent < 2:
+        return type(e)(1) if exponent == 0 else e
+    return power(gamma, a)
+
+
+def power(gamma: float, x: float) -> float:
+    """Return ``exp(-gamma * x)``, with the product in two words."""
+    head = gamma * x
+    return exp_sum(-head, -fma(gamma, x, -head))
+
+
+def power2(gamma: float, high: float, low: float) -> float:
     """Return ``exp(-gamma * (high + low))``, the logarithm of a power in two words."""
     head = gamma * high
     tail = fma(gamma, high, -head) + gamma * low

@@ -4,7 +4,7 @@ The two probabilities S(z) and S(-z) are the larger one, S(abs(z)), and the smal
 one where z > 0; the other is behind.
 """
 
-from nbloss._math import exp, fma
+from nbloss._math import fma
 
 FAR = 87.0  # beyond, exp(-abs(z)) is subnormal in single precision
 SHIFT = 48.0  # 1 + exp(SHIFT - FAR) is 1 in both precisions
@@ -23,14 +23,22 @@ def pull(z: float) -> tuple[float, float]:
     return a - real(SHIFT) if is_far else a, real(SHRINK) if is_far else real(1)
 
 
-def probabilities(x: float) -> tuple[float, float, float]:
-    """Return S(x), S(-x) for x >= 0, and the relative error that both have from rounding 1 + exp(-x) and its reciprocal."""
-    one = type(x)(1)
-    e = exp(-x)
-    total = one + e
-    larger = one / total
-    lost = e - (total - one)
-    return larger, e * larger, fma(-larger, total, one) - larger * lost
+def power_of_1_plus(e: float, exponent: int) -> float:
+    """Return ``(1 + e) ** exponent`` for 0 <= e <= 1 and an exponent from 0 to 5, known while this is compiled.
+
+    By Horner's rule, hardly more than the last addition is rounded; a product would add up the errors of its factors.
+    """
+    real = type(e)
+    one = real(1)
+    if exponent < 2:
+        return one if exponent == 0 else one + e
+    if exponent == 2:
+        return fma(e, e + real(2), one)
+    if exponent == 3:
+        return fma(e, fma(e, e + real(3), real(3)), one)
+    if exponent == 4:
+        return fma(e, fma(e, fma(e, e + real(4), real(6)), real(4)), one)
+    return fma(e, fma(e, fma(e, fma(e, e + real(5), real(10)), real(10)), real(5)), one)
 
 
 def with_sign(x: float, z: float) -> float:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbloss import _statistics, links
-from nbloss._math import fma
+from nbloss._math import exp, fma
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import REAL, UNIT, Domain, choice
-from nbloss.losses.binary._logit import probabilities, with_sign
+from nbloss.losses.binary._logit import power_of_1_plus, with_sign
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,12 @@ class Brier(Pointwise):
             r = z - y
             return (half * r) * r, r, one
         ahead, behind = (y, one - y) if z > type(z)(0) else (one - y, y)
-        larger, smaller, error = probabilities(abs(z))
-        r = behind * larger - ahead * smaller  # abs(p - y) or its negative, without cancellation for labels 0 and 1
-        slope = larger * smaller
-        value = (half * r) * r
-        gradient = r * slope
-        hessian = slope * (slope - r * (larger - smaller))
-        return (
-            fma(value, type(z)(2) * error, value),
-            with_sign(fma(gradient, type(z)(3) * error, gradient), z),
-            fma(hessian, type(z)(4) * error, hessian),
-        )
+        e = exp(-abs(z))
+        r = fma(-ahead, e, behind)  # times S(abs(z)) it is p - y or its negative, without cancellation for labels 0 and 1
+        gradient = r * e / power_of_1_plus(e, 3)
+        hessian = e * fma(-r, one - e, e) / power_of_1_plus(e, 4)
+        r = r / power_of_1_plus(e, 1)
+        return (half * r) * r, with_sign(gradient, z), hessian
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any, from_logits: Any) -> Any:

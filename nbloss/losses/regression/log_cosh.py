@@ -36,9 +36,9 @@ class LogCosh(Pointwise):
         e, m = exp_expm1(-two * a)
         is_near = a < one
         # cosh(a) - 1 from a series, since the difference cancels and the square of sinh(a / 2) doubles its error
-        value = log1p(_cosh_minus_1(a) if is_near else e) + (zero if is_near else a - real(LOG_2))
+        value = log1p(_cosh_minus_1(a, lost) if is_near else e) + (zero if is_near else a - real(LOG_2))
         tanh = -m / (one + e)
-        hessian = real(4) * e / ((one + e) * (one + e))
+        hessian = real(4) * e / fma(e, e + two, one)
         # far out, it feels the residual's rounding error 2 * a times
         hessian = hessian - hessian * (two * lost * tanh) if hessian > zero else zero
         return value, tanh if z > y else -tanh, hessian
@@ -48,8 +48,8 @@ class LogCosh(Pointwise):
         return m.log(m.cosh(z - y))
 
 
-def _cosh_minus_1(a: float) -> float:
-    """Return ``cosh(a) - 1`` for 0 <= a <= 1."""
+def _cosh_minus_1(a: float, lost: float) -> float:
+    """Return ``cosh(a + lost) - 1`` for 0 <= a <= 1, and *lost* below an ulp of it."""
     real = type(a)
     s = a * a
     t = fma(s, real(SERIES[8]), real(SERIES[7]))
@@ -59,4 +59,5 @@ def _cosh_minus_1(a: float) -> float:
     t = fma(s, t, real(SERIES[3]))
     t = fma(s, t, real(SERIES[2]))
     t = fma(s, t, real(SERIES[1]))
-    return s * fma(s, t, real(SERIES[0]))
+    s_lost = fma(a + a, lost, fma(a, a, -s))
+    return fma(s, fma(s, t, real(0.5)), s_lost * fma(s, real(2 * SERIES[1]), real(0.5)))

@@ -42,7 +42,8 @@ class PseudoHuber(Pointwise):
         s = fma(t, t, one)
         q = sqrt(s)
         linear = t > real(2.0**60)  # where t * t may overflow, and 1 is nothing beside it
-        value = delta * a if linear else a * (a / (one + q))
+        half_slope = a / (one + q)
+        value = delta * a if linear else fma(a, half_slope, (lost + lost) * half_slope)
         by_q, by_s, by_delta = one / q, one / s, one / delta
         slope = r * by_q if not linear else delta if r > zero else -delta
         # The Hessian is s ** -1.5, which triples the relative errors of a and t and feels that of s: they are put back.

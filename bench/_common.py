@@ -1,0 +1,95 @@
+"""What all benchmarks share: fair timing, the record of the machine, and files of results."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import importlib.metadata
+import pathlib
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numba
+
+import nbloss
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+THREADS = min(2, numba.config.NUMBA_NUM_THREADS)
+
+Row = dict[str, Any]
+
+
+def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Return the median seconds of each way, all taken in turn in every round, after one call that is not counted."""
+    for way in ways.values():
+        way()
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(found) for name, found in seconds.items()}
+
+
+def brief(loss: nbloss.Loss) -> str:
+    """Return the loss as one would write it: with the parameters that are not the defaults."""
+    usual = type(loss)().parameters
+    given = ", ".join(f"{name}={x!r}" for name, x in loss.parameters.items() if x != usual[name])
+    return f"{type(loss).__name__}({given})" if given else type(loss).__name__
+
+
+def environment() -> Row:
+    """Return what the figures depend on."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "cpu": _cpu(),
+        "threads": THREADS,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in ("numba", "numpy", "scikit-learn")},
+        "nbloss": nbloss.__version__,
+    }
+
+
+def _cpu() -> str:
+    path = pathlib.Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    found: dict[str, str] = {}
+    for line in lines:
+        name, _, text = line.partition(":")
+        found.setdefault(name.strip(), text.strip())
+    simd = next((x for x in ("avx512f", "avx2", "asimd") if x in found.get("flags", found.get("Features", ""))), "")
+    family = f"family {found['cpu family']} model {found['model']}" if "cpu family" in found else ""
+    return ", ".join(filter(None, (found.get("model name", platform.machine()), family, simd)))
+
+
+def rounded(row: Row) -> Row:
+    """Return *row* with its floats cut to four digits."""
+    return {name: f"{x:.4g}" if isinstance(x, float) else x for name, x in row.items()}
+
+
+def write(name: str, rows: Sequence[Row]) -> None:
+    """Write *rows* and the environment to ``results/name.csv``, and a table to ``results/name.md``."""
+    RESULTS.mkdir(exist_ok=True)
+    place = environment()
+    with (RESULTS / f"{name}.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], *place], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rounded(row) | place for row in rows)
+    about = ", ".join(f"{key} {value}" for key, value in place.items())
+    (RESULTS / f"{name}.md").write_text(f"{table(list(rows[0]), [list(rounded(r).values()) for r in rows])}\n{about}\n")
+
+
+def read(name: str) -> list[dict[str, str]]:
+    """Return the rows of ``results/name.csv``."""
+    with (RESULTS / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)

@@ -1,0 +1,76 @@
+"""Rewrites the tables in README.md, from ``nbloss.ALL`` and from ``results/``: no figure there is typed by hand."""
+
+from __future__ import annotations
+
+import inspect
+import pathlib
+import re
+from collections.abc import Sequence
+
+import _common
+
+import nbloss
+
+README = pathlib.Path(__file__).parents[1] / "README.md"
+
+
+def losses() -> str:
+    """Return the table of all losses."""
+    rows = []
+    for loss in nbloss.ALL:
+        usual = ", ".join(f"{name}={x!r}" for name, x in loss().parameters.items())
+        summary = (inspect.getdoc(loss) or "").partition("\n")[0]
+        summary = re.sub(r":math:`(.*?)`", r"$\1$", summary).replace("``", "`")
+        rows.append([f"`{loss.__name__}({usual})`", summary, ", ".join(f"`{name}`" for name in loss.names)])
+    return _common.table(["loss, with its defaults", "what it is", "also known as"], rows)
+
+
+def memory() -> str:
+    """Return the table of times, as multiples of what memory allows."""
+    return _pivot("pointwise", ["copy", "dot"], ["gradient and Hessian", "mean"])
+
+
+def others() -> str:
+    """Return the table of how much slower others are."""
+    return _pivot("pointwise", ["scikit-learn", "NumPy"], ["scikit-learn", "NumPy"])
+
+
+def overhead() -> str:
+    """Return the table of the times of calls on small arrays, and of the import."""
+    found = _common.read("overhead")
+    rows = [[f"`{r['work']}`", r["loss"], r["time"] + " " + r["unit"], r["goal"]] for r in found if r["goal"]]
+    return _common.table(["call at 100 elements; import", "loss", "time", "goal"], rows)
+
+
+def place() -> str:
+    """Return one line about the machine of the results."""
+    row = _common.read("pointwise")[0]
+    names = list(row)[list(row).index("date") :]
+    return ", ".join(row[name] if name in ("date", "cpu") else f"{name} {row[name]}" for name in names) + "\n"
+
+
+def _pivot(name: str, against: Sequence[str], titles: Sequence[str]) -> str:
+    """Return a table with a line for each loss: the ratios to each of *against*, by dtype, and the goal."""
+    cells: dict[str, dict[str, str]] = {}
+    for row in _common.read(name):
+        if row["against"] in against:
+            line = cells.setdefault(row["loss"], {})
+            line[row["against"] + row["dtype"]] = f"{float(row['ratio']):.2f}"
+            line[row["against"] + "goal"] = row["goal"]
+    columns = [one + kind for one in against for kind in ("float64", "float32", "goal")]
+    head = ["loss", *(x for title in titles for x in (f"{title}, float64", "float32", "goal"))]
+    return _common.table(head, [[f"`{loss}`", *(line.get(x, "") for x in columns)] for loss, line in cells.items()])
+
+
+def rewritten(text: str) -> str:
+    """Return the README with what stands between ``<!-- name -->`` and ``<!-- end -->`` made anew."""
+
+    def part(match: re.Match[str]) -> str:
+        make = {x.__name__: x for x in (losses, memory, others, overhead, place)}[match[1]]
+        return f"<!-- {match[1]} -->\n{make()}<!-- end -->"
+
+    return re.sub(r"<!-- (\w+) -->\n.*?<!-- end -->", part, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    README.write_text(rewritten(README.read_text()))
