@@ -133,11 +133,9 @@ def test_nan_and_what_lies_outside_the_domain(loss: nbloss.Loss) -> None:
 
 @pytest.mark.parametrize("loss", CASES, ids=repr)
 def test_infinity_follows_the_limit(loss: nbloss.Loss) -> None:
-    y, _ = ordinary(loss, 8)
-    for target in ([*y, 0.0, 1.0], [np.inf, -np.inf]):
-        for end in (np.inf, -np.inf):
-            a, b = np.array(target), np.full(len(target), end)
-            exact = nbloss.reference.derivatives(loss, a, b)
-            got = loss.value(a, b, reduction="none"), *loss.gradient_and_hessian(a, b)
-            for g, e in zip(got, exact, strict=True):
-                np.testing.assert_allclose(g[a != b], e[a != b], rtol=1e-14)
+    y = np.array([*ordinary(loss, 8)[0], 0.0, 1.0])
+    for end in (np.inf, -np.inf):
+        z = np.full_like(y, end)
+        exact = nbloss.reference.derivatives(loss, y, z)
+        got = loss.value(y, z, reduction="none"), *loss.gradient_and_hessian(y, z)
+        np.testing.assert_allclose(got, exact, rtol=1e-14)

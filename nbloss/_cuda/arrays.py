@@ -32,6 +32,9 @@ class _BFloat16:
     itemsize: int = 2
 
 
+BFLOAT16 = _BFloat16()
+
+
 class View(NamedTuple):
     """Where the elements of an array lie in the memory of a device."""
 
@@ -55,13 +58,13 @@ class View(NamedTuple):
     def start(self) -> int:
         """The number of elements that its memory has room for before element 0, where strides are negative."""
         before = sum((n - 1) * max(0, -stride) for n, stride in zip(self.shape, self.strides, strict=True))
-        return before // self.dtype.itemsize
+        return int(before // self.dtype.itemsize)
 
     @property
     def extent(self) -> int:
         """The number of elements that its memory has room for, from the lowest to the highest."""
         between = sum((n - 1) * abs(stride) for n, stride in zip(self.shape, self.strides, strict=True))
-        return between // self.dtype.itemsize + 1 if self.size else 0
+        return int(between // self.dtype.itemsize) + 1 if self.size else 0
 
 
 def as_array(x: Any, name: str) -> Any:
@@ -176,7 +179,7 @@ def _view(x: Any, name: str) -> View:
 
 def _dtype(x: Any, typestr: str) -> Any:
     if str(getattr(x, "dtype", "")).endswith("bfloat16"):  # its typestr differs between libraries, and their versions
-        return _BFloat16()
+        return BFLOAT16
     dtype = np.dtype(typestr)
     if not dtype.isnative:
         raise TypeError(f"arrays on a CUDA device must be in native byte order, got dtype {typestr}")

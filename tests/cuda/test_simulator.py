@@ -6,6 +6,7 @@ NUMBA_ENABLE_CUDASIM=1.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -88,24 +89,25 @@ def test_every_loss(loss: nbloss.Loss) -> None:
 def test_every_loss_of_extreme_numbers(loss: nbloss.Loss) -> None:
     """Here nothing but a magnitude is the same: the exponent of a free power is a product that needs more digits."""
     y, z = extreme(loss, 60, np.float64)
-    y, z = np.append(y, [0, 1, np.nan, np.inf, -np.inf, 0, 0, 0, 3, -3]), np.append(z, [1, 0, 0, 0, 0, np.nan, np.inf, -np.inf, 3, -3])
+    edges = [0, 1, -1, 3, -0.0, np.nan, np.inf, -np.inf]
+    y, z = np.append(y, np.repeat(edges, 8)), np.append(z, edges * 8)
     got = *host(loss.value(*device(y, z), reduction="none")), *host(loss.gradient_and_hessian(*device(y, z)))
     wanted = loss.value(y, z, reduction="none"), *loss.gradient_and_hessian(y, z)
     for a, b in zip(got, wanted, strict=True):
         assert_close(a, b, ulps=1000, least=0)
 
 
-WEIGHTS = [None, 2, 0.25, 0, np.float32(3), np.array(0.5), np.array(2, np.int8), "array", "float32", "int64", "bool", "zeros"]
+NUMBERS = [2, 0.25, 0, np.float32(3), np.array(0.5), np.array(2, np.int8)]
+DRAWN = ["float64", "float32", "float16", "int64", "bool"]
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("weight", WEIGHTS, ids=repr)
+@pytest.mark.parametrize("weight", [None, *NUMBERS, *DRAWN], ids=repr)
 def test_weights_and_reductions(weight: Any, reduction: str) -> None:
     loss = HUBER if reduction != "none" else nbloss.BinaryCrossEntropy()
     y, z = ordinary(loss, 150)
     if isinstance(weight, str):
-        drawn = np.random.default_rng(1).uniform(-1, 3, 150).round(2)
-        weight = drawn if weight == "array" else np.zeros(150) if weight == "zeros" else drawn.astype(weight)
+        weight = np.random.default_rng(1).uniform(-1, 3, 150).round(2).astype(weight)
     arrays = (y, z) if weight is None else (y, z, weight)
     assert_same(loss, *arrays, reduction=reduction)
 
@@ -125,7 +127,7 @@ def test_weight_0_is_a_mask() -> None:
             assert np.isnan(host(loss.value(*device(y, z, weight)))[0])
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, BLOCK - 1, BLOCK, BLOCK + 1, BLOCK * MOST - 1, BLOCK * MOST, BLOCK * MOST + 1, 500])
+@pytest.mark.parametrize("n", [0, 1, 2, *(size + d for size in (BLOCK, BLOCK * MOST) for d in (-1, 0, 1)), 500])
 def test_sizes(n: int) -> None:
     y, z = ordinary(HUBER, n)
     w = np.arange(n) % 3
@@ -200,11 +202,17 @@ def test_bits_depend_neither_on_the_run_nor_on_the_layout() -> None:
     assert first == [a.tobytes() for a in host(HUBER.value_and_gradient(*device(*apart)))]
 
 
-TARGETS = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64"]
+DTYPES = [
+    "bool",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+    "float16",
+    "float32",
+    "float64",
+]
 
 
 @pytest.mark.parametrize("prediction", ["float32", "float64"])
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", DTYPES)
 def test_dtypes_of_targets(target: str, prediction: str) -> None:
     for loss in (HUBER, nbloss.BinaryCrossEntropy()):
         y, z = (np.arange(40) * 7 % 2).astype(target), (np.linspace(-4, 4, 40)).astype(prediction)
@@ -234,14 +242,15 @@ def test_bfloat16() -> None:
     loss = nbloss.HalfSquaredError()
     assert_close(host(loss.gradient(device(zeros), x))[0], truncated, ulps=0)
     assert_close(host(loss.gradient(x, device(zeros)))[0], -truncated, ulps=0)
-    assert_close(host(loss.value(device(zeros + 1), device(zeros), x, reduction="none"))[0], truncated / 2, ulps=1, least=0)
+    weighted = loss.value(device(zeros + 1), device(zeros), x, reduction="none")
+    assert_close(host(weighted)[0], truncated / 2, ulps=1, least=0)
+    bits = [0x3F808000, 0x3F818000, 0x3F808001, 0x3F807FFF, 0x7F7FFFFF, 0xFF800000, 0x80000000, 0x7F800001]
     for dtype in (np.float32, np.float64):
-        bits = np.array([0x3F808000, 0x3F818000, 0x3F808001, 0x3F807FFF, 0x7F7FFFFF, 0xFF800000, 0x7F800001, 0x80000000], np.uint32)
+        z = np.array(bits, np.uint32).view(np.float32).astype(dtype)
         out = BFloat16(np.zeros(8, np.uint16))
-        z = bits.view(np.float32).astype(dtype)
         assert loss.gradient(*device(np.zeros(8, dtype), z), out=out) is out
-        assert out._ary[:6].tolist() == [0x3F80, 0x3F82, 0x3F81, 0x3F80, 0x7F80, 0xFF80] and out._ary[7] == 0x8000
-        assert np.isnan((out._ary[6:7].astype(np.uint32) << 16).view(np.float32))
+        assert out._ary[:7].tolist() == [0x3F80, 0x3F82, 0x3F81, 0x3F80, 0x7F80, 0xFF80, 0x8000]
+        assert np.isnan((out._ary[7:].astype(np.uint32) << 16).view(np.float32))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -270,22 +279,38 @@ def test_results_are_arrays_of_the_device() -> None:
             assert isinstance(gradient, FakeCUDAArray) and gradient.shape == (2, 3) and gradient.dtype == real
 
 
-def test_one_number_a_class() -> None:
-    rng = np.random.default_rng(3)
-    y, z = rng.integers(0, 2, (30, 5)).astype(float), rng.normal(size=(30, 5)) * 3
-    for loss in (
+@pytest.mark.parametrize(
+    "loss",
+    [
         nbloss.BinaryCrossEntropy(pos_weight=(1, 2, 3, 0.5, 0)),
         nbloss.BinaryFocal(alpha=(0.1, 0.2, 0.3, 0.4, 0.5)),
         nbloss.BalancedBinaryCrossEntropy(alpha=(0.1, 0.2, 0.3, 0.4, 1)),
-    ):
-        assert_same(loss, y, z)
-        assert_same(loss, y[::-1], np.asfortranarray(z), np.arange(30.0))
-        assert_same(loss, y[:6].reshape(2, 3, 5), z[:6].reshape(2, 3, 5).astype(np.float32))
-        assert_same(loss, y[0], z[0])
-        with pytest.raises(ValueError, match="has 5 numbers"):
-            loss(*device(y[:, :4], z[:, :4]))
-    assert_same(nbloss.BinaryCrossEntropy(pos_weight=(2,)), y[:, :1], z[:, :1])
-    assert_same(nbloss.BinaryCrossEntropy(pos_weight=(2,)), y[:1, :1], z[:1, :1])
+    ],
+    ids=repr,
+)
+def test_one_number_a_class(loss: nbloss.Loss) -> None:
+    """A column of the last axis has the loss of its number."""
+    ((name, numbers),) = ((k, v) for k, v in loss.parameters.items() if isinstance(v, tuple))
+    y, z = (a.reshape(6, 5, 5) for a in ordinary(loss, 150))
+    columns = [dataclasses.replace(loss, **{name: x}) for x in numbers]
+    wanted = [
+        np.stack([getattr(c, method)(y[..., k], z[..., k], **how) for k, c in enumerate(columns)], -1)
+        for method, how in (("gradient", {}), ("hessian", {}), ("value", {"reduction": "none"}))
+    ]
+    for at in (np.s_[:], np.s_[0], np.s_[0, 0], np.s_[::-1], np.s_[:, 1:4:2]):
+        for order in "CF":
+            arrays = device(y[at], z[at].copy(order))
+            for got, a in zip(host(loss.gradient_and_hessian(*arrays)), wanted[:2], strict=True):
+                assert_close(got, a[at])
+            assert_close(host(loss.value(*arrays, reduction="none"))[0], wanted[2][at])
+    w = np.arange(6.0)
+    assert_close(host(loss(*device(y, z, w)))[0], np.average(wanted[2].mean((1, 2)), weights=w))
+    with pytest.raises(ValueError, match="has 5 numbers"):
+        loss(*device(y[..., :4], z[..., :4]))
+    one = dataclasses.replace(loss, **{name: (0.25,)})
+    alone = dataclasses.replace(loss, **{name: 0.25})
+    for at in (np.s_[0, :, :1], np.s_[0, 0, :1]):
+        assert_close(host(one.gradient(*device(y[at], z[at])))[0], alone.gradient(y[at], z[at]))
 
 
 def test_numbers_beyond_single_precision() -> None:

@@ -2,7 +2,7 @@
 
 ``-positive * (1 - p) ** gamma * log(p) - negative * p ** gamma * log(1 - p)``
 
-With *exponent*, an integer known while this is compiled, powers are products.
+If gamma is an integer from 0 to 3, that integer is also the *exponent*, known while this is compiled; else it is None.
 """
 
 from nbloss._math import exp, exp_sum, fma, log, log1p, log1p_unit
@@ -12,33 +12,44 @@ from nbloss.losses.binary._logit import power_of_1_plus, pull, times, with_sign
 def from_logit(
     z: float, positive: float, negative: float, gamma: float, exponent: int | None
 ) -> tuple[float, float, float]:
-    """Return the loss and its derivatives by the logit *z* of p."""
+    """Return the loss and its derivatives by the logit *z* of p.
+
+    The class ahead, the positive one where z > 0, has the probability ``1 / (1 + e)`` with ``e = exp(-abs(z))``, the class
+    behind has ``e / (1 + e)``. Everything is brought over a power of 1 + e.
+    """
     real = type(z)
-    one, two = real(1), real(2)
+    one = real(1)
     ahead, behind = (positive, negative) if z > real(0) else (negative, positive)
     a = abs(z)
     x, shrink = pull(z)
     pulled = exp(-x)
     e = pulled * shrink
     rest = log1p_unit(pulled) * shrink  # the cross-entropy of the class ahead; a + rest is that of the class behind
-    most = min(a, real(1e4)) + rest  # beyond, times e it is 0: also where it is infinite
     if exponent is None:
-        ahead, factor, order = ahead * power(gamma, a), exp(-gamma * rest), 0
+        order, shared = 0, exp(-gamma * rest)
+        ahead = ahead * exp_of_product(gamma, a)
     else:
-        ahead, factor, order = ahead * small_power(e, gamma, a, exponent), one, exponent
-    steep = two * gamma + one
+        order, shared = exponent, one
+        ahead = ahead * (one if exponent == 0 else e if exponent == 1 else exp_of_product(gamma, a))
     value = fma(ahead, rest, times(behind, a + rest))
-    gradient = behind * fma(gamma * most, e, one) - ahead * fma(gamma, rest, e)
-    hessian = fma(
-        (behind * shrink) * pulled,
-        fma(gamma * most, fma(gamma, e, -one), steep),
-        ahead * fma(gamma * rest, gamma - e, steep * e),
-    )
+    ahead_slope = gamma * rest
+    behind_slope = gamma * (min(a, real(1e4)) + rest)  # beyond, times e it is 0: also where a is infinite
+    gradient = behind * fma(behind_slope, e, one) - ahead * (ahead_slope + e)
+    steep = real(2) * gamma + one
+    ahead_bend = fma(ahead_slope, gamma - e, steep * e)
+    behind_bend = fma(behind_slope, fma(gamma, e, -one), steep)
+    hessian = fma(behind * shrink, pulled * behind_bend, ahead * ahead_bend)
     return (
-        factor * value / power_of_1_plus(e, order),
-        with_sign(factor * gradient / power_of_1_plus(e, order + 1), z),
-        factor * hessian / power_of_1_plus(e, order + 2),
+        shared * value / power_of_1_plus(e, order),
+        with_sign(shared * gradient / power_of_1_plus(e, order + 1), z),
+        shared * hessian / power_of_1_plus(e, order + 2),
     )
+
+
+def exp_of_product(gamma: float, a: float) -> float:
+    """Return ``exp(-gamma * a)``, as if the product were not rounded."""
+    product = gamma * a
+    return exp_sum(-product, -fma(gamma, a, -product))
 
 
 def from_probability(
@@ -46,58 +57,59 @@ def from_probability(
 ) -> tuple[float, float, float]:
     """Return the loss and its derivatives by *p* itself."""
     q = type(p)(1) - p
-    value, gradient, hessian = _by_probability(p, q, -log(p), gamma, exponent)
-    value_, gradient_, hessian_ = _by_probability(q, p, -log1p(-p), gamma, exponent)
+    value, gradient, hessian = one_class(positive, p, q, -log(p), gamma, exponent)
+    other_value, other_gradient, other_hessian = one_class(negative, q, p, -log1p(-p), gamma, exponent)
+    return value + other_value, gradient - other_gradient, hessian + other_hessian
+
+
+def one_class(
+    factor: float, p: float, q: float, loss: float, gamma: float, exponent: int | None
+) -> tuple[float, float, float]:
+    """Return ``factor * q ** gamma * loss`` and its derivatives by *p*, where q is 1 - p and *loss* is -log(p)."""
+    real = type(p)
+    zero, one = real(0), real(1)
+    ratio = min(loss / q, real(1e4)) if q > zero else one  # 1e4: only p = 0 is cut off, beside which 1 / p is infinite
+    slope = factor / p
+    bend = fma(gamma * (gamma - one) * ratio, factor, fma(real(2) * gamma, factor, q * slope) / p)
+    if exponent is None:
+        # of q ** gamma and q ** (gamma - 1), the one that cannot overflow makes the other
+        is_steep = gamma < one
+        least = power(q, gamma if is_steep else gamma - one)
+        outer = least if is_steep else least * q
+        hessian = (least * bend if q > zero else bend) / q if is_steep else least * bend
+    else:
+        outer = product(q, exponent)
+        hessian = slope / p if exponent == 0 else product(q, exponent - 1) * bend
+    gradient = -outer * fma(gamma * ratio, factor, slope)
+    is_absent = factor == zero  # else 0 times infinity, where p is 0
     return (
-        times(positive, value) + times(negative, value_),
-        times(positive, gradient) - times(negative, gradient_),
-        times(positive, hessian) + times(negative, hessian_),
+        zero if is_absent else factor * (outer * loss),
+        zero if is_absent else gradient,
+        zero if is_absent else hessian,
     )
 
 
-def _by_probability(p: float, q: float, loss: float, gamma: float, exponent: int | None) -> tuple[float, float, float]:
-    """Return ``q ** gamma * loss`` and its derivatives by *p*, where *loss* is -log(p)."""
-    real = type(p)
-    zero, one, two = real(0), real(1), real(2)
-    if exponent is None:
-        # Of q ** gamma and q ** (gamma - 1), the one that cannot overflow makes the other.
-        high = log(q)
-        least = power2(gamma - one if gamma >= one else gamma, -high, (exp(high) - q) / q)
-        factor = least * q if gamma >= one else least
-        lower = least if gamma >= one else (least if q > zero else one) / q
-    else:
-        factor = product(q, q * q, exponent)
-        lower = one / q if exponent == 0 else product(q, q * q, exponent - 1)
-    ratio = min(loss / q, real(1e4)) if q > zero else one  # 1e4: beside it stands 1 / p, which is infinite where loss is
-    slope = gamma * ratio + one / p
-    bend = gamma * (gamma - one) * ratio + (two * gamma + q / p) / p
-    return factor * loss, -factor * slope, one / p / p if exponent == 0 else lower * bend
+def product(q: float, exponent: int) -> float:
+    """Return ``q ** exponent`` for an exponent of 0, 1, 2 or 3; 1 for -1, which nobody uses."""
+    square = q * q
+    return type(q)(1) if exponent < 1 else q if exponent == 1 else square if exponent == 2 else square * q
 
 
-def product(x: float, square: float, exponent: int) -> float:
-    """Return ``x ** exponent`` for an exponent from 0 to 5."""
-    if exponent < 2:
-        return type(x)(1) if exponent == 0 else x
-    power = square if exponent < 4 else square * square
-    return power if exponent % 2 == 0 else power * x
+def power(q: float, gamma: float) -> float:
+    """Return ``q ** gamma`` for 0 <= q <= 1, by a logarithm in two words: gamma multiplies its error."""
+    real = type(q)
+    is_tiny = q < real(1e-30)
+    scaled = q * real(2.0**64) if is_tiny else q  # so that its exp is no subnormal, which has few bits
+    high = log(scaled)
+    low = (scaled - exp(high)) / scaled
+    scale = exp_of_sum(-gamma, real(44.25), real(0.1114195558364998))  # 64 * log(2)
+    result = exp_of_sum(gamma, high, low)
+    return (result * scale if is_tiny else result) if q > real(0) else real(0)
 
 
-def small_power(e: float, gamma: float, a: float, exponent: int) -> float:
-    if exponent < 2:
-        return type(e)(1) if exponent == 0 else e
-    return power(gamma, a)
-
-
-def power(gamma: float, x: float) -> float:
-    """Return ``exp(-gamma * x)``, with the product in two words."""
-    head = gamma * x
-    return exp_sum(-head, -fma(gamma, x, -head))
-
-
-def power2(gamma: float, high: float, low: float) -> float:
-    """Return ``exp(-gamma * (high + low))``, the logarithm of a power in two words."""
-    head = gamma * high
-    tail = fma(gamma, high, -head) + gamma * low
-    total = head + tail
-    tail = (head - total) + tail
-    return exp_sum(-total, -tail) if total < type(high)(2000) else type(high)(0)
+def exp_of_sum(gamma: float, high: float, low: float) -> float:
+    """Return ``exp(gamma * (high + low))``, as if nothing were rounded on the way."""
+    product = gamma * high
+    rest = fma(gamma, high, -product) + gamma * low
+    total = product + rest
+    return exp_sum(total, (product - total) + rest)

@@ -54,8 +54,7 @@ class Brier(Pointwise):
         r = fma(-ahead, e, behind)  # times S(abs(z)) it is p - y or its negative, without cancellation for labels 0 and 1
         gradient = r * e / power_of_1_plus(e, 3)
         hessian = e * fma(-r, one - e, e) / power_of_1_plus(e, 4)
-        r = r / power_of_1_plus(e, 1)
-        return (half * r) * r, with_sign(gradient, z), hessian
+        return (half * r) * r / power_of_1_plus(e, 2), with_sign(gradient, z), hessian
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any, from_logits: Any) -> Any:

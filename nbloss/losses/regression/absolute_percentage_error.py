@@ -16,6 +16,10 @@ class AbsolutePercentageError(Pointwise):
     Defined for all real targets and predictions. Where the target is 0, the loss is 0 for r = 0 and infinite otherwise, and
     so is the gradient, with the sign of r: no small number is added to the denominator. At the kink, r = 0, the gradient
     is 0; the Hessian is 0 everywhere. The link is the identity.
+
+    References
+    ----------
+    R. J. Hyndman, A. B. Koehler, *Another Look at Measures of Forecast Accuracy*, Int. J. Forecast. 22 (2006), 679-688.
     """
 
     names = ("mape",)

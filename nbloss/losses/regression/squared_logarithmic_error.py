@@ -7,7 +7,6 @@ from nbloss import _statistics
 from nbloss._math import fma, log1p
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import Domain, Interval
-from nbloss.losses.regression._residual import distance, residual
 
 ABOVE_MINUS_ONE = Interval(-1, low_open=True)
 LOG_2 = 0.6931471805599453
@@ -22,6 +21,11 @@ class SquaredLogarithmicError(Pointwise):
     Defined where both target and prediction are greater than -1. There is no kink. The Hessian,
     :math:`2 (1 - d) / (1 + z)^2`, is negative where the prediction is more than e times too large, d > 1. The link is the
     identity: the prediction is on the scale of the target.
+
+    References
+    ----------
+    C. Tofallis, *A Better Measure of Relative Prediction Accuracy for Model Selection and Model Estimation*, J. Oper. Res.
+    Soc. 66 (2015), 1352-1362.
     """
 
     names = ("msle",)
@@ -33,25 +37,27 @@ class SquaredLogarithmicError(Pointwise):
     @staticmethod
     def formula(y: float, z: float) -> tuple[float, float, float]:
         real = type(z)
-        zero, one = real(0), real(1)
+        zero, one, quarter = real(0), real(1), real(0.25)
         # d = log1p(u) with u = (high - low) / (1 + low), which is well conditioned since u >= 0. Its square doubles the
         # relative error of u, so u needs the remainders of all three operations.
-        a, a_lost = distance(y, z)
-        low = min(y, z)
-        b, b_lost = residual(-low, one)
-        overflows = a > real(3e38) * b
+        low, high = min(y, z), max(y, z)
+        a, b, c = high - low, one + low, one + high
+        a_lost = min(high, -low) - (a - max(high, -low))
+        b_lost = min(low, one) - (b - max(low, one))
+        c_lost = min(high, one) - (c - max(high, one))
         # 4: the reciprocal of the largest number would be subnormal
-        by_y, by_z = real(4) / (one + y), real(4) / (one + z)
-        by_low, by_high = (by_y, by_z) if y < z else (by_z, by_y)
-        quarter = real(0.25)
+        by_low, by_high = real(4) / b, real(4) / c
+        overflows = a > real(3e38) * b
         u = (a * real(2.0**-66) if overflows else a * quarter) * by_low
-        remainder = (fma(-u, b, a) + (a_lost - u * b_lost)) * (quarter * by_high)
+        remainder = (fma(-u, b, a) + fma(-u, b_lost, a_lost)) * (quarter * by_high)
         d = log1p(u) + (real(64 * LOG_2) if overflows else remainder)
         d = d if z > y else -d
+        by_z = by_high if z > y else by_low
         is_finite = by_z > zero  # for an infinite prediction, d times the inverse would be nan
-        gradient = (real(0.5) * d) * by_z if is_finite else zero
-        hessian = ((one - d) * by_z) * (real(0.125) * by_z) if is_finite else zero
-        return d * d, gradient, hessian
+        gradient = real(0.5) * (d * by_z) if is_finite else zero
+        hessian = ((one - d) * by_z) * (real(0.125) * by_z)
+        error = by_z * (c_lost if z > y else b_lost)
+        return d * d, gradient, fma(hessian, real(-0.5) * error, hessian) if is_finite else zero
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any) -> Any:

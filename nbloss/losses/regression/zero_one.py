@@ -22,6 +22,10 @@ class ZeroOne(Pointwise):
     ----------
     tolerance : float, default=0.0
         The residual :math:`\tau` from which on a prediction is a miss; at least 0.
+
+    References
+    ----------
+    T. Hastie, R. Tibshirani, J. Friedman, *The Elements of Statistical Learning*, 2nd ed., Springer, 2009, section 2.4.
     """
 
     tolerance: float = param(0.0, NON_NEGATIVE)
