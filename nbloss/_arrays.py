@@ -1,4 +1,4 @@
-"""Shapes, dtypes, weights, reductions and outputs, for arrays on any device: the only place that raises about arrays."""
+"""Shapes, dtypes, weights, reductions and outputs, on any device: the only place that raises about arrays."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def check_reduction(reduction: str) -> None:
 
 def check_dtype(dtype: np.dtype[Any], name: str) -> None:
     """Raise unless numbers of *dtype* can be read."""
-    if not (dtype.kind in "biuf" and dtype.itemsize <= 8 or is_bfloat16(dtype)):
+    if not ((dtype.kind in "biuf" and dtype.itemsize <= 8) or is_bfloat16(dtype)):
         raise TypeError(f"{name} must hold bool, integer or float numbers of at most 64 bits, got dtype {dtype}")
 
 
 def real_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type of the results for predictions of *dtype*: float32 for floats of at most 32 bits, else float64."""
-    return SINGLE if dtype.kind == "f" and dtype.itemsize <= 4 or is_bfloat16(dtype) else DOUBLE
+    """Return the type of results for predictions of *dtype*: float32 for floats of at most 32 bits, else float64."""
+    return SINGLE if (dtype.kind == "f" and dtype.itemsize <= 4) or is_bfloat16(dtype) else DOUBLE
 
 
 def computed_in(y: np.dtype[Any], z: np.dtype[Any], unbounded: bool) -> np.dtype[Any]:
@@ -78,7 +78,7 @@ def check_outputs(outs: Sequence[Any], shapes: Sequence[tuple[int, ...]], reduce
             raise ValueError(f"out must have shape {shape}, got {a.shape}")
         if reduced and i == 0 and a.dtype != DOUBLE:
             raise TypeError(f"out must be a float64 array for a mean or a sum, got dtype {a.dtype}")
-        if not (a.dtype.kind == "f" and a.dtype.itemsize <= 8 or is_bfloat16(a.dtype)):
+        if not ((a.dtype.kind == "f" and a.dtype.itemsize <= 8) or is_bfloat16(a.dtype)):
             raise TypeError(f"out must have a float dtype of at most 64 bits, got {a.dtype}")
         if any(stride == 0 and n > 1 for stride, n in zip(a.strides, a.shape, strict=True)):
             raise ValueError("out must hold every number in a place of its own, got an array with a stride of 0")
@@ -87,7 +87,9 @@ def check_outputs(outs: Sequence[Any], shapes: Sequence[tuple[int, ...]], reduce
 def divide(total: float, weight: float) -> float:
     """Return ``total / weight`` as floating-point arithmetic has it, also for a weight of 0."""
     if weight == 0:
-        return math.nan if total == 0 or math.isnan(total) else math.copysign(math.inf, total) * math.copysign(1, weight)
+        return (
+            math.nan if total == 0 or math.isnan(total) else math.copysign(math.inf, total) * math.copysign(1, weight)
+        )
     return total / weight
 
 

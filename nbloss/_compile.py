@@ -8,6 +8,7 @@ sources, so that no edit is served stale; every kernel has a name, and so an ind
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -84,7 +85,9 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
 _inlined: set[Callable[..., Any]] = set()
 
 
-def compiled(kernel: Callable[..., Any], signature: Any, formula: Callable[..., Any], *parts: Any, parallel: bool) -> Any:
+def compiled(
+    kernel: Callable[..., Any], signature: Any, formula: Callable[..., Any], *parts: Any, parallel: bool
+) -> Any:
     """Compile *kernel*, made for *formula* and named by *parts*, for one signature, or load it from the disk."""
     name = ".".join(map(str, (formula.__module__, formula.__qualname__, *parts, "parallel" if parallel else "serial")))
     kernel.__name__ = kernel.__qualname__ = name
@@ -132,7 +135,5 @@ class _DiskCache(FunctionCache):
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        try:
+        with contextlib.suppress(OSError):
             super().save_overload(sig, data)
-        except OSError:
-            pass

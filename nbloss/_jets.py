@@ -63,7 +63,7 @@ class Jet:
     def _times(self, a: Any, b: Any) -> Any:
         return None if a is None or b is None else self.system.times(a, b)
 
-    def _each(self, linear: Callable[[Any], Any]) -> Jet:
+    def _each(self, linear: Callable[..., Any]) -> Jet:
         parts = self.value, self.first, self.second
         return Jet(self.system, *(None if x is None else linear(x) for x in parts))
 
@@ -151,7 +151,7 @@ class Functions:
         """Return a jet as it is, and int or float as a constant."""
         return x if isinstance(x, Jet) else Jet(self.system, self.system.number(x))
 
-    def _lift(self, function: Callable[[Any], Any], x: Any, derivatives: Callable[[Jet, Jet], tuple[Any, Any]]) -> Any:
+    def _lift(self, function: Callable[..., Any], x: Any, derivatives: Callable[[Jet, Jet], tuple[Any, Any]]) -> Any:
         x = self.jet(x)
         here, y = x.constant(x.value), x.constant(function(x.value))
         return x.through(y, *derivatives(here, y)) if x.varies else y

@@ -63,7 +63,12 @@ def test_a_second_process_compiles_nothing(copy: pathlib.Path) -> None:
 def test_another_parameter_value_compiles_nothing(copy: pathlib.Path) -> None:
     run(copy)
     assert run(copy, (COUNT + USE).replace("delta=1.5", "delta=2.5"))[::2] == ["2.5", "0"]
-    in_one_process = COUNT + USE + "before = len(compiled)\n" + USE.replace("1.5", "0.5").replace("len(compiled)", "before - len(compiled)")
+    in_one_process = (
+        COUNT
+        + USE
+        + "before = len(compiled)\n"
+        + USE.replace("1.5", "0.5").replace("len(compiled)", "before - len(compiled)")
+    )
     assert run(copy, in_one_process)[3::2] == ["0.5", "0"]
 
 

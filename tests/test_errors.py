@@ -41,7 +41,12 @@ READ_ONLY.flags.writeable = False
         ((Y, Z), {"out": READ_ONLY}, ValueError, "out must be writeable"),
         ((Y, Z), {"out": Z}, ValueError, "out must not overlap"),
         ((Y, Z), {"out": Y[::-1]}, ValueError, "out must not overlap"),
-        ((Y, Z, READ_ONLY + 1), {"out": np.lib.stride_tricks.as_strided(np.zeros(1), (6,), (0,))}, ValueError, "stride of 0"),
+        (
+            (Y, Z, READ_ONLY + 1),
+            {"out": np.lib.stride_tricks.as_strided(np.zeros(1), (6,), (0,))},
+            ValueError,
+            "stride of 0",
+        ),
     ],
 )
 def test_gradient(arguments: Any, options: Any, error: type[Exception], words: str) -> None:

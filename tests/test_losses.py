@@ -96,7 +96,10 @@ def test_parameters_are_checked(make: Any, error: type[Exception], words: str) -
 
 
 def test_parameters_are_numbers_of_one_kind() -> None:
-    assert nbloss.Huber(1) == nbloss.Huber(1.0) == nbloss.Huber(np.float32(1)) and repr(nbloss.Huber(1)) == "Huber(delta=1.0)"
+    assert (
+        nbloss.Huber(1) == nbloss.Huber(1.0) == nbloss.Huber(np.float32(1))
+        and repr(nbloss.Huber(1)) == "Huber(delta=1.0)"
+    )
     assert nbloss.BinaryCrossEntropy(pos_weight=[1, 2]) == nbloss.BinaryCrossEntropy(pos_weight=np.array([1.0, 2.0]))
     assert nbloss.BinaryCrossEntropy(from_logits=np.True_) == nbloss.BinaryCrossEntropy()
     assert nbloss.BinaryFocal(alpha=None).alpha is None

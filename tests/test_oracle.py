@@ -54,7 +54,10 @@ def focal_terms(loss: nbloss.BinaryFocal, y: float, z: float) -> tuple[Any, Any,
         return 0, 0, 0
     gamma = mpf(loss.gamma)
     gradient, hessian = [mpf(0)], [mpf(0)]
-    for sign, share, alpha in ((1, mpf(y), loss.alpha), (-1, 1 - mpf(y), None if loss.alpha is None else 1 - mpf(loss.alpha))):
+    for sign, share, alpha in (
+        (1, mpf(y), loss.alpha),
+        (-1, 1 - mpf(y), None if loss.alpha is None else 1 - mpf(loss.alpha)),
+    ):
         factor = share * (1 if alpha is None else mpf(alpha))
         if factor == 0:
             continue
@@ -65,8 +68,8 @@ def focal_terms(loss: nbloss.BinaryFocal, y: float, z: float) -> tuple[Any, Any,
             gradient.append(power * max(gamma * p * value, q))
             hessian.append(power * p * max(gamma**2 * p * value, gamma * q * value, (2 * gamma + 1) * q))
         elif 0 < z < 1:
-            p = mpf(z) if sign == 1 else 1 - mpf(z)
-            q, value = 1 - p, -mp.log(p)
+            p, q = (mpf(z), 1 - mpf(z)) if sign == 1 else (1 - mpf(z), mpf(z))
+            value = -mp.log(mpf(z)) if sign == 1 else -mp.log1p(-mpf(z))
             gradient.append(factor * q**gamma * max(gamma * value / q, 1 / p))
             terms = (abs(gamma * (gamma - 1)) * value / q, 2 * gamma / p, q / p**2)
             hessian.append(factor * q ** (gamma - 1) * max(terms))
@@ -87,6 +90,8 @@ def worst(loss: Any, y: np.ndarray, z: np.ndarray, got: tuple[np.ndarray, ...]) 
 
 
 def check(loss: Any, y: np.ndarray, z: np.ndarray) -> None:
+    if isinstance(loss, nbloss.BinaryFocal) and not loss.from_logits and not loss.gamma.is_integer():
+        z = z.clip(np.finfo(z.dtype).tiny, 1 - np.finfo(z.dtype).epsneg)  # the textbook has 0 * inf at the ends
     got = (loss.value(y, z, reduction="none"), loss.gradient(y, z), loss.hessian(y, z))
     errors = worst(rounded(loss, z.dtype.type), y, z, got)
     assert all(error[0] <= allowed(loss) for error in errors), errors

@@ -56,6 +56,9 @@ def at(loss: Any, y: float, z: float) -> tuple[float, float, float]:
         (nbloss.BinaryCrossEntropy(from_logits=False), 1, 0, (math.inf, -math.inf, math.inf)),
         (nbloss.BinaryCrossEntropy(from_logits=False), 0, 1, (math.inf, math.inf, math.inf)),
         (nbloss.BinaryCrossEntropy(), 0, 0, (math.log(2), 0.5, 0.25)),
+        (nbloss.BinaryFocal(gamma=1.5, alpha=None, from_logits=False), 1, 1, (0, 0, 0)),
+        (nbloss.BinaryFocal(gamma=1.5, alpha=None, from_logits=False), 1, 0, (math.inf, -math.inf, math.inf)),
+        (nbloss.BinaryFocal(gamma=0.5, alpha=None, from_logits=False), 1, 1, (0, 0, math.inf)),
         (nbloss.Brier(), 1, 0, (0.125, -0.125, 0.0625)),
         (nbloss.Brier(from_logits=False), 1, 0.5, (0.125, -0.5, 1)),
     ],
@@ -84,19 +87,29 @@ def test_identities() -> None:
     none = {"reduction": "none"}
     bce = nbloss.BinaryCrossEntropy()
     p = bce.inverse_link(z)
-    np.testing.assert_allclose(nbloss.BalancedBinaryCrossEntropy().value(y, z, **none), bce.value(y, z, **none) / 2, rtol=1e-15)
-    np.testing.assert_allclose(nbloss.BinaryFocal(gamma=0, alpha=None).value(y, z, **none), bce.value(y, z, **none), rtol=2e-15)
+    np.testing.assert_allclose(
+        nbloss.BalancedBinaryCrossEntropy().value(y, z, **none), bce.value(y, z, **none) / 2, rtol=1e-15
+    )
+    np.testing.assert_allclose(
+        nbloss.BinaryFocal(gamma=0, alpha=None).value(y, z, **none), bce.value(y, z, **none), rtol=2e-15
+    )
     np.testing.assert_allclose(bce.gradient(y, z), p - y, rtol=1e-14, atol=1e-16)
     assert (bce.hessian(y, z) >= 0).all()
     np.testing.assert_allclose(
         nbloss.BinaryCrossEntropy(from_logits=False).value(y, p, **none), bce.value(y, z, **none), rtol=1e-12
     )
-    np.testing.assert_array_equal(nbloss.SmoothL1(beta=1).value(y, z, **none), nbloss.Huber(delta=1).value(y, z, **none))
-    np.testing.assert_array_equal(nbloss.SmoothL1(beta=0).value(y, z, **none), nbloss.AbsoluteError().value(y, z, **none))
+    np.testing.assert_array_equal(
+        nbloss.SmoothL1(beta=1).value(y, z, **none), nbloss.Huber(delta=1).value(y, z, **none)
+    )
+    np.testing.assert_array_equal(
+        nbloss.SmoothL1(beta=0).value(y, z, **none), nbloss.AbsoluteError().value(y, z, **none)
+    )
     np.testing.assert_allclose(
         nbloss.SmoothL1(beta=0.7).value(y, z, **none), nbloss.Huber(delta=0.7).value(y, z, **none) / 0.7, rtol=1e-15
     )
-    np.testing.assert_array_equal(2 * nbloss.HalfSquaredError().value(y, z, **none), nbloss.SquaredError().value(y, z, **none))
+    np.testing.assert_array_equal(
+        2 * nbloss.HalfSquaredError().value(y, z, **none), nbloss.SquaredError().value(y, z, **none)
+    )
     np.testing.assert_array_equal(2 * nbloss.Quantile().value(y, z, **none), nbloss.AbsoluteError().value(y, z, **none))
     np.testing.assert_allclose(bce.gradient(1 - y, -z), -bce.gradient(y, z), rtol=1e-13, atol=1e-16)
 
@@ -104,7 +117,9 @@ def test_identities() -> None:
 def test_label_smoothing_and_pos_weight() -> None:
     y, z = ordinary(nbloss.BinaryCrossEntropy(), 100)
     smoothed = nbloss.BinaryCrossEntropy(label_smoothing=0.2)
-    np.testing.assert_allclose(smoothed.gradient(y, z), nbloss.BinaryCrossEntropy().gradient(0.8 * y + 0.1, z), rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(
+        smoothed.gradient(y, z), nbloss.BinaryCrossEntropy().gradient(0.8 * y + 0.1, z), rtol=1e-13, atol=1e-15
+    )
     label = np.round(y)
     weighted = nbloss.BinaryCrossEntropy(pos_weight=3).value(label, z, reduction="none")
     plain = nbloss.BinaryCrossEntropy().value(label, z, reduction="none")
@@ -133,9 +148,15 @@ def test_worked_numbers() -> None:
         nbloss.BinaryCrossEntropy().value(y, z, reduction="none"), [0.4941451, 1.4484832, 0.3254256], atol=5e-8
     )
     assert nbloss.BinaryCrossEntropy()(y, z) == pytest.approx(0.7560180, abs=5e-8)
-    a, b = [[0.7813, 2.5570, 0.2680], [1.8305, 1.4230, 0.6720]], [[-0.6951, -0.0510, 0.8427], [-1.0945, -1.2718, -0.8232]]
+    a, b = (
+        [[0.7813, 2.5570, 0.2680], [1.8305, 1.4230, 0.6720]],
+        [[-0.6951, -0.0510, 0.8427], [-1.0945, -1.2718, -0.8232]],
+    )
     assert nbloss.get("l1")(a, b) == pytest.approx(1.96235, abs=5e-8)
-    a, b = [[0.3067, -0.0677, -1.5623], [-0.3898, -0.1272, -1.0483]], [[-0.7882, 1.1236, -1.2984], [0.0710, -2.2593, 1.3296]]
+    a, b = (
+        [[0.3067, -0.0677, -1.5623], [-0.3898, -0.1272, -1.0483]],
+        [[-0.7882, 1.1236, -1.2984], [0.0710, -2.2593, 1.3296]],
+    )
     assert nbloss.get("mse")(a, b) == pytest.approx(2.1833734, abs=5e-8)
     sigmoid = nbloss.BinaryCrossEntropy().inverse_link([3, 1, -3])
     np.testing.assert_allclose(sigmoid, [0.9525741, 0.7310586, 0.0474259], atol=5e-8)

@@ -1,4 +1,4 @@
-"""Law: an element is worth the same in any shape, layout, container and dtype, and results look like the predictions."""
+"""Law: an element is worth the same in any shape, layout, container and dtype; results look like the predictions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def layouts(a: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("prediction", ["C", "Fortran", "strided", "reversed", "unaligned", "swapped bytes", "read-only"])
+@pytest.mark.parametrize(
+    "prediction", ["C", "Fortran", "strided", "reversed", "unaligned", "swapped bytes", "read-only"]
+)
 @pytest.mark.parametrize("target", ["C", "Fortran", "strided", "swapped bytes"])
 @pytest.mark.parametrize("loss", REPRESENTATIVES, ids=repr)
 def test_layouts(loss: nbloss.Loss, target: str, prediction: str) -> None:
@@ -77,10 +79,14 @@ def test_any_shape_and_order(data: Any) -> None:
     gradient, hessian = loss.gradient_and_hessian(seen_y, seen_z, w)
     np.testing.assert_array_equal(gradient, each * (seen_z - seen_y))
     np.testing.assert_array_equal(hessian, each)
-    assert loss.value(seen_y, seen_z, w, reduction="sum") == pytest.approx((each * (seen_z - seen_y) ** 2 / 2).sum(), rel=1e-14)
+    assert loss.value(seen_y, seen_z, w, reduction="sum") == pytest.approx(
+        (each * (seen_z - seen_y) ** 2 / 2).sum(), rel=1e-14
+    )
 
 
-@pytest.mark.parametrize("dtype", ["bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", ">i4", ">f8", ">f2"])
+@pytest.mark.parametrize(
+    "dtype", ["bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", ">i4", ">f8", ">f2"]
+)
 @pytest.mark.parametrize("loss", REPRESENTATIVES, ids=repr)
 def test_targets_and_weights_of_any_dtype(loss: nbloss.Loss, dtype: str) -> None:
     z = np.linspace(-3, 3, 100)

@@ -28,9 +28,9 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any], z: Any, like: Any) -> np
     return np.empty(shape, dtype) if shape != z.shape else np.empty_like(z, dtype)
 
 
-def number(a: np.ndarray[Any, Any]) -> np.float64:
+def number(a: np.ndarray[Any, Any]) -> Any:
     """Return the number in a 0-d array."""
-    return a[()]  # type: ignore[no-any-return]
+    return a[()]
 
 
 def as_output(out: Any) -> np.ndarray[Any, Any]:
@@ -52,6 +52,6 @@ def check_free(outs: Sequence[Any], *inputs: Any) -> None:
 
 def _overlap(a: Any, b: Any) -> bool:
     try:
-        return np.shares_memory(a, b, max_work=100_000)
+        return np.shares_memory(a, b, max_work=100_000)  # type: ignore[arg-type]  # any integer
     except np.exceptions.TooHardError:  # an exotic pair of layouts
         return True

@@ -49,7 +49,7 @@ def evaluate(f: Any, choices: Any, bounds: Any, numbers: Any, y: Any, z: Any) ->
 
 
 def numbers_at(numbers: Any, i: Any) -> Any:
-    """Return the tuple *numbers* with the element *i*, or the slice, of each vector in it; numbers and None as they are."""
+    """Return the tuple *numbers* with the element *i*, or the slice, of each vector in it, and the rest as it is."""
     return tuple(x[i] if isinstance(x, np.ndarray) else x for x in numbers)
 
 

@@ -52,7 +52,7 @@ def pieces(
     axes += [[*[-1] * (like.ndim - 1), 0] for _ in last]
     whole = list(range(like.ndim))
     read, write = ["readonly", "nbo", "aligned", "contig"], ["writeonly", "nbo", "aligned", "contig"]
-    with np.nditer(
+    with np.nditer(  # type: ignore[call-overload]  # its stubs want literal flags
         [like, *(a for a, _ in inputs), *last, *outputs],
         flags=["external_loop", "buffered", "zerosize_ok"],
         op_flags=[read] * (1 + len(inputs) + len(last)) + [write] * len(outputs),

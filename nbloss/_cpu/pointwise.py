@@ -91,7 +91,8 @@ def _run(
 
 
 def run_vectors(
-    program: Program, want: str, numbers: Any, scale: float, y: Any, z: Any, w: Any, value: Any, gradient: Any, hessian: Any
+    program: Program, want: str, numbers: Any, scale: float, y: Any, z: Any, w: Any,
+    value: Any, gradient: Any, hessian: Any,
 ) -> tuple[float, float]:  # fmt: skip
     """Do the work of :func:`_run` on contiguous vectors of which the types have a kernel."""
     kernel = kernel_for(program, want, y.dtype, z.dtype, None if w is None else w.dtype, z.size)
@@ -118,7 +119,11 @@ def _compiled(program: Program, want: str, target: Any, dtype: Any, weight: Any,
     weights = types.none if weight is None else _readonly(REALS[weight])
     value, gradient, hessian = (real[::1] if letter in want else types.none for letter in "vgh")
     inputs = (_readonly(TARGETS[target]), _readonly(real), weights, numbers)
-    f, bounds = inlined(program.formula), (*_bounds(program.domain.target, dtype), *_bounds(program.domain.prediction, dtype))
+    f, bounds = (
+        inlined(program.formula),
+        (*_bounds(program.domain.target, dtype), *_bounds(program.domain.prediction, dtype)),
+    )
+    signature: tuple[Any, ...]
     if "s" in want:
         kernel, signature = _summing(f, program.choices, bounds), (*inputs, float64, gradient)
     else:

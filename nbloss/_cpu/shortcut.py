@@ -50,7 +50,9 @@ def shortcut(
             out = np.empty(z.shape, dtype)
         elif not _is_free(out, dtype, y, z, w):
             return None
-        kernel(y, z, w, numbers, out if want == "v" else None, out if want == "g" else None, out if want == "h" else None)
+        kernel(
+            y, z, w, numbers, out if want == "v" else None, out if want == "g" else None, out if want == "h" else None
+        )
         return out
 
     def two(y: Any, z: Any, w: Any, out: Any) -> Any:
@@ -80,7 +82,7 @@ def _are_small_vectors(y: Any, z: Any, w: Any) -> bool:
         return False
     if not (of_y.c_contiguous and of_z.c_contiguous and of_y.aligned and of_z.aligned):
         return False
-    return w is None or w.shape == z.shape and w.flags.c_contiguous and w.flags.aligned
+    return w is None or (w.shape == z.shape and w.flags.c_contiguous and w.flags.aligned)
 
 
 def _is_free(out: Any, dtype: Any, y: Any, z: Any, w: Any) -> bool:
@@ -91,8 +93,5 @@ def _is_free(out: Any, dtype: Any, y: Any, z: Any, w: Any) -> bool:
     if not (flags.c_contiguous and flags.aligned and flags.writeable):
         return False
     return not (
-        np.may_share_memory(out, y)
-        or np.may_share_memory(out, z)
-        or w is not None
-        and np.may_share_memory(out, w)
+        np.may_share_memory(out, y) or np.may_share_memory(out, z) or (w is not None and np.may_share_memory(out, w))
     )

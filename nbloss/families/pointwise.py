@@ -36,7 +36,7 @@ class Pointwise(Loss):
     """``formula(y, z, *numbers, *choices)`` returns value, gradient and Hessian for a target and a prediction."""
 
     @property
-    def link(self) -> Callable[[Any], Any]:
+    def link(self) -> Callable[..., Any]:
         """The function, one of :mod:`nbloss.links`, that makes a response of a raw prediction."""
         return links.identity
 
@@ -91,9 +91,7 @@ class Pointwise(Loss):
         low, high = float(targets.min()), float(targets.max())
         if low not in self.domain.target or high not in self.domain.target:
             raise ValueError(f"y_true must lie in {self.domain.target}, got values from {low:g} to {high:g}")
-        numbers = [
-            np.broadcast_to(x, y.shape)[kept] if type(x) is tuple else x for x in self._program.numbers
-        ]
+        numbers = [np.broadcast_to(x, y.shape)[kept] if type(x) is tuple else x for x in self._program.numbers]
         return float(self.minimiser(targets, w[kept].astype(np.float64), *numbers))
 
     def minimiser(self, y: Any, w: Any, *numbers: Any) -> float:
@@ -174,11 +172,13 @@ class Pointwise(Loss):
 
 
 def mapped(function: Callable[..., Any], x: Any) -> Any:
-    """Return ``function(x)`` for each element of *x*; *function* has the form of a formula that leaves targets alone."""
+    """Return ``function(x)`` for each element of *x*; *function* is one of :mod:`nbloss.links`."""
     backend = backend_of(x=x)
     z = backend.as_array(x, "x")
     out = backend.empty(z.shape, _arrays.real_of(z.dtype), z, x)
-    backend.pointwise.run(_mapping(function), "v", False, z, z, None, [backend.as_output(out)], _arrays.real_of(z.dtype))
+    backend.pointwise.run(
+        _mapping(function), "v", False, z, z, None, [backend.as_output(out)], _arrays.real_of(z.dtype)
+    )
     return out
 
 

@@ -3,21 +3,22 @@
 ``-positive * log(p) - negative * log(1 - p)``
 """
 
-from nbloss._math import exp, fma, log, log1p, softplus
-from nbloss.losses.binary._logit import power_of_1_plus, pull, times, with_sign
+from nbloss._math import exp, log, log1p, log1p_unit
+from nbloss.losses.binary._logit import power_of_1_plus, pull, times, times_distance, with_sign
 
 
-def from_logit(z: float, positive: float, negative: float) -> tuple[float, float, float]:
-    """Return the cross-entropy and its derivatives by the logit *z* of p."""
-    ahead, behind = (positive, negative) if z > type(z)(0) else (negative, positive)
+def from_logit(z: float, label: float, weight: float, negative: float) -> tuple[float, float, float]:
+    """Return the cross-entropy and its derivatives by the logit *z* of p, where *positive* is ``weight * label``."""
+    zero, one = type(z)(0), type(z)(1)
+    positive = weight * label
+    ahead, behind = (positive, negative) if z > zero else (negative, positive)
     x, shrink = pull(z)
-    one = type(z)(1)
     e = exp(-x)
-    larger = one / (one + e)
-    smaller = e * larger
-    value = times(behind, abs(z)) + ((ahead + behind) * shrink) * softplus(-x)
-    gradient = behind * larger - (ahead * shrink) * smaller
-    return value, with_sign(gradient, z), ((ahead + behind) * shrink) * (e / power_of_1_plus(e, 2))
+    larger = one / (one + e)  # of S(z) and S(-z)
+    both = (positive + negative) * shrink
+    value = times_distance(z, abs(z), label, weight, negative) + both * log1p_unit(e)
+    gradient = behind * larger - (ahead * shrink) * (e * larger)
+    return value, with_sign(gradient, z), both * (e / power_of_1_plus(e, 2))
 
 
 def from_probability(p: float, positive: float, negative: float) -> tuple[float, float, float]:

@@ -6,19 +6,20 @@ If gamma is an integer from 0 to 3, that integer is also the *exponent*, known w
 """
 
 from nbloss._math import exp, exp_sum, fma, log, log1p, log1p_unit
-from nbloss.losses.binary._logit import power_of_1_plus, pull, times, with_sign
+from nbloss.losses.binary._logit import power_of_1_plus, pull, times_distance, with_sign
 
 
 def from_logit(
-    z: float, positive: float, negative: float, gamma: float, exponent: int | None
+    z: float, label: float, weight: float, negative: float, gamma: float, exponent: int | None
 ) -> tuple[float, float, float]:
-    """Return the loss and its derivatives by the logit *z* of p.
+    """Return the loss and its derivatives by the logit *z* of p, where *positive* is ``weight * label``.
 
-    The class ahead, the positive one where z > 0, has the probability ``1 / (1 + e)`` with ``e = exp(-abs(z))``, the class
-    behind has ``e / (1 + e)``. Everything is brought over a power of 1 + e.
+    The class ahead, the positive one where z > 0, has the probability ``1 / (1 + e)`` with ``e = exp(-abs(z))``, the
+    class behind has ``e / (1 + e)``. Everything is brought over a power of 1 + e.
     """
     real = type(z)
     one = real(1)
+    positive = weight * label
     ahead, behind = (positive, negative) if z > real(0) else (negative, positive)
     a = abs(z)
     x, shrink = pull(z)
@@ -31,7 +32,7 @@ def from_logit(
     else:
         order, shared = exponent, one
         ahead = ahead * (one if exponent == 0 else e if exponent == 1 else exp_of_product(gamma, a))
-    value = fma(ahead, rest, times(behind, a + rest))
+    value = fma(ahead, rest, times_distance(z, a + rest, label, weight, negative))
     ahead_slope = gamma * rest
     behind_slope = gamma * (min(a, real(1e4)) + rest)  # beyond, times e it is 0: also where a is infinite
     gradient = behind * fma(behind_slope, e, one) - ahead * (ahead_slope + e)
@@ -68,9 +69,11 @@ def one_class(
     """Return ``factor * q ** gamma * loss`` and its derivatives by *p*, where q is 1 - p and *loss* is -log(p)."""
     real = type(p)
     zero, one = real(0), real(1)
+    # neither 1 / p nor 1 / q may overflow where the result does not: the factor comes first where p is small
+    early, late = (factor, one) if p < real(0.5) else (one, factor)
     ratio = min(loss / q, real(1e4)) if q > zero else one  # 1e4: only p = 0 is cut off, beside which 1 / p is infinite
-    slope = factor / p
-    bend = fma(gamma * (gamma - one) * ratio, factor, fma(real(2) * gamma, factor, q * slope) / p)
+    slope = early / p
+    bend = fma(gamma * (gamma - one) * ratio, early, fma(real(2) * gamma, early, q * slope) / p)
     if exponent is None:
         # of q ** gamma and q ** (gamma - 1), the one that cannot overflow makes the other
         is_steep = gamma < one
@@ -80,12 +83,12 @@ def one_class(
     else:
         outer = product(q, exponent)
         hessian = slope / p if exponent == 0 else product(q, exponent - 1) * bend
-    gradient = -outer * fma(gamma * ratio, factor, slope)
+    gradient = -outer * fma(gamma * ratio, early, slope)
     is_absent = factor == zero  # else 0 times infinity, where p is 0
     return (
         zero if is_absent else factor * (outer * loss),
-        zero if is_absent else gradient,
-        zero if is_absent else hessian,
+        zero if is_absent else late * gradient,
+        zero if is_absent else late * hessian,
     )
 
 

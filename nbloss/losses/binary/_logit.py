@@ -1,7 +1,7 @@
 """What the losses of a logit z share: the sigmoid S of z, seen from its sign.
 
-The two probabilities S(z) and S(-z) are the larger one, S(abs(z)), and the smaller one. One class is ahead, the positive
-one where z > 0; the other is behind.
+The two probabilities S(z) and S(-z) are the larger one, S(abs(z)), and the smaller one. One class is ahead, the
+positive one where z > 0; the other is behind.
 """
 
 from nbloss._math import fma
@@ -14,8 +14,8 @@ SHRINK = 1.4251640827409352e-21  # exp(-SHIFT)
 def pull(z: float) -> tuple[float, float]:
     """Return x <= abs(z) and a factor with ``exp(-abs(z)) == factor * exp(-x)``.
 
-    exp(-abs(z)) underflows where its product with a class weight or with the logit does not: take exp(-x) and multiply by
-    the factor together with them.
+    exp(-abs(z)) underflows where its product with a class weight or with the logit does not: take exp(-x) and multiply
+    by the factor together with them.
     """
     real = type(z)
     a = abs(z)
@@ -44,6 +44,14 @@ def power_of_1_plus(e: float, exponent: int) -> float:
 def with_sign(x: float, z: float) -> float:
     """Return *x* where *z* > 0, else -x."""
     return x if z > type(z)(0) else -x
+
+
+def times_distance(z: float, distance: float, label: float, weight: float, negative: float) -> float:
+    """Return *distance* times the factor of the class behind: *negative* where z > 0, else ``weight * label``.
+
+    The label comes first: its product with the weight may underflow where the result does not.
+    """
+    return times(negative, distance) if z > type(z)(0) else times(weight, times(label, distance))
 
 
 def times(factor: float, x: float) -> float:

@@ -19,8 +19,8 @@ class BalancedBinaryCrossEntropy(Pointwise):
     .. math:: \ell(y, z) = -\alpha \, y \log p - (1 - \alpha) (1 - y) \log (1 - p), \qquad p = \frac{1}{1 + e^{-z}}
 
     Targets are labels 0 and 1 or probabilities, in [0, 1]. There is no kink. The Hessian from logits,
-    :math:`(\alpha y + (1 - \alpha) (1 - y)) \, p \, (1 - p)`, is not negative and vanishes far out. The link from logits is
-    the sigmoid; from probabilities, y_pred is p itself, in [0, 1], and the link is the identity. With
+    :math:`(\alpha y + (1 - \alpha) (1 - y)) \, p \, (1 - p)`, is not negative and vanishes far out. The link from
+    logits is the sigmoid; from probabilities, y_pred is p itself, in [0, 1], and the link is the identity. With
     :math:`\alpha = 1/2` it is half of :class:`BinaryCrossEntropy`.
 
     Parameters
@@ -61,16 +61,16 @@ class BalancedBinaryCrossEntropy(Pointwise):
         return Domain(UNIT, REAL if self.from_logits else UNIT)
 
     @property
-    def link(self) -> Callable[[Any], Any]:
+    def link(self) -> Callable[..., Any]:
         return links.sigmoid if self.from_logits else links.identity
 
     @staticmethod
     def formula(y: float, z: float, alpha: float, from_logits: bool) -> tuple[float, float, float]:
         one = type(z)(1)
-        positive, negative = alpha * y, (one - alpha) * (one - y)
+        negative = (one - alpha) * (one - y)
         if from_logits:
-            return from_logit(z, positive, negative)
-        return from_probability(z, positive, negative)
+            return from_logit(z, y, alpha, negative)
+        return from_probability(z, alpha * y, negative)
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any, alpha: Any, from_logits: Any) -> Any:

@@ -18,14 +18,15 @@ class BinaryCrossEntropy(Pointwise):
     .. math:: \ell(y, z) = -c \, t \log p - (1 - t) \log (1 - p), \qquad p = \frac{1}{1 + e^{-z}},
               \qquad t = (1 - \varepsilon) \, y + \varepsilon / 2
 
-    with the weight :math:`c` of the positive class and the label smoothing :math:`\varepsilon`. Targets are labels 0 and 1
-    or probabilities, in [0, 1]. There is no kink; with a soft target the least loss is its entropy, not 0.
+    with the weight :math:`c` of the positive class and the label smoothing :math:`\varepsilon`. Targets are labels 0
+    and 1 or probabilities, in [0, 1]. There is no kink; with a soft target the least loss is its entropy, not 0.
 
-    From logits, the gradient is :math:`(1 - t) \, p - c \, t \, (1 - p)`, which is p - y without weight and smoothing, and
-    the Hessian :math:`(c \, t + 1 - t) \, p \, (1 - p)` is positive and vanishes far out. The link is the sigmoid.
+    From logits, the gradient is :math:`(1 - t) \, p - c \, t \, (1 - p)`, which is p - y without weight and smoothing,
+    and the Hessian :math:`(c \, t + 1 - t) \, p \, (1 - p)` is positive and vanishes far out. The link is the sigmoid.
 
-    From probabilities, y_pred is p itself, in [0, 1], and the link is the identity. Value and derivatives by p are exact to
-    the ends: infinite where a class has probability 0 and occurs, and without a contribution of a class that does not occur.
+    From probabilities, y_pred is p itself, in [0, 1], and the link is the identity. Value and derivatives by p are
+    exact to the ends: infinite where a class has probability 0 and occurs, and without a contribution of a class that
+    does not occur.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ class BinaryCrossEntropy(Pointwise):
         return Domain(UNIT, REAL if self.from_logits else UNIT)
 
     @property
-    def link(self) -> Callable[[Any], Any]:
+    def link(self) -> Callable[..., Any]:
         return links.sigmoid if self.from_logits else links.identity
 
     @staticmethod
@@ -61,11 +62,10 @@ class BinaryCrossEntropy(Pointwise):
     ) -> tuple[float, float, float]:
         one = type(z)(1)
         keep, half = one - label_smoothing, type(z)(0.5) * label_smoothing
-        positive = pos_weight * fma(y, keep, half)
-        negative = fma(one - y, keep, half)
+        label, negative = fma(y, keep, half), fma(one - y, keep, half)
         if from_logits:
-            return from_logit(z, positive, negative)
-        return from_probability(z, positive, negative)
+            return from_logit(z, label, pos_weight, negative)
+        return from_probability(z, pos_weight * label, negative)
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any, from_logits: Any, label_smoothing: Any, pos_weight: Any) -> Any:

@@ -21,20 +21,20 @@ class BinaryFocal(Pointwise):
 
     Targets are labels 0 and 1 or probabilities, in [0, 1]. There is no kink.
 
-    From logits, the loss is not convex: the Hessian is exact, negative where a label is badly missed, and vanishes far out
-    on both sides. The link is the sigmoid.
+    From logits, the loss is not convex: the Hessian is exact, negative where a label is badly missed, and vanishes far
+    out on both sides. The link is the sigmoid.
 
-    From probabilities, y_pred is p itself, in [0, 1], and the link is the identity. Value and derivatives by p are exact to
-    the ends: infinite where a class has probability 0 and occurs; for :math:`\gamma < 1` and other than 0, the Hessian is
-    infinite where a class has probability 1 and occurs, too.
+    From probabilities, y_pred is p itself, in [0, 1], and the link is the identity. Value and derivatives by p are
+    exact to the ends: infinite where a class has probability 0 and occurs; for :math:`\gamma < 1` and other than 0, the
+    Hessian is infinite where a class has probability 1 and occurs, too.
 
     Parameters
     ----------
     gamma : float, default=2.0
         The focusing exponent; at least 0. For 0, 1, 2 and 3, powers are products, compiled on their own.
     alpha : float, tuple of float or None, default=0.25
-        The weight of the positive class, in [0, 1]; that of the negative class is :math:`1 - \alpha`. A tuple has a number
-        for each entry of the last axis. None: both weights are 1.
+        The weight of the positive class, in [0, 1]; that of the negative class is :math:`1 - \alpha`. A tuple has a
+        number for each entry of the last axis. None: both weights are 1.
     from_logits : bool, default=True
         Whether predictions are logits z or probabilities p.
 
@@ -56,7 +56,7 @@ class BinaryFocal(Pointwise):
         return Domain(UNIT, REAL if self.from_logits else UNIT)
 
     @property
-    def link(self) -> Callable[[Any], Any]:
+    def link(self) -> Callable[..., Any]:
         return links.sigmoid if self.from_logits else links.identity
 
     @staticmethod
@@ -64,11 +64,11 @@ class BinaryFocal(Pointwise):
         y: float, z: float, gamma: float, alpha: float | None, from_logits: bool, exponent: int | None
     ) -> tuple[float, float, float]:
         one = type(z)(1)
-        positive = y if alpha is None else alpha * y
+        weight = one if alpha is None else alpha
         negative = one - y if alpha is None else (one - alpha) * (one - y)
         if from_logits:
-            return from_logit(z, positive, negative, gamma, exponent)
-        return from_probability(z, positive, negative, gamma, exponent)
+            return from_logit(z, y, weight, negative, gamma, exponent)
+        return from_probability(z, weight * y, negative, gamma, exponent)
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any, gamma: Any, alpha: Any, from_logits: Any) -> Any:

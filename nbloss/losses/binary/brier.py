@@ -19,9 +19,10 @@ class Brier(Pointwise):
 
     Targets are labels 0 and 1 or probabilities, in [0, 1]. There is no kink.
 
-    From logits, the loss is not convex: the gradient :math:`(p - y) \, p \, (1 - p)` vanishes far out, even where the label
-    is badly missed, and the Hessian, :math:`p \, (1 - p) \, (p \, (1 - p) + (p - y) (1 - 2 p))`, is negative there. The
-    link is the sigmoid. From probabilities, y_pred is p itself, in [0, 1]; the Hessian is 1 and the link the identity.
+    From logits, the loss is not convex: the gradient :math:`(p - y) \, p \, (1 - p)` vanishes far out, even where the
+    label is badly missed, and the Hessian, :math:`p \, (1 - p) \, (p \, (1 - p) + (p - y) (1 - 2 p))`, is negative
+    there. The link is the sigmoid. From probabilities, y_pred is p itself, in [0, 1]; the Hessian is 1 and the link the
+    identity.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ class Brier(Pointwise):
         return Domain(UNIT, REAL if self.from_logits else UNIT)
 
     @property
-    def link(self) -> Callable[[Any], Any]:
+    def link(self) -> Callable[..., Any]:
         return links.sigmoid if self.from_logits else links.identity
 
     @staticmethod
@@ -51,7 +52,9 @@ class Brier(Pointwise):
             return (half * r) * r, r, one
         ahead, behind = (y, one - y) if z > type(z)(0) else (one - y, y)
         e = exp(-abs(z))
-        r = fma(-ahead, e, behind)  # times S(abs(z)) it is p - y or its negative, without cancellation for labels 0 and 1
+        r = fma(
+            -ahead, e, behind
+        )  # times S(abs(z)) it is p - y or its negative, without cancellation for labels 0 and 1
         gradient = r * e / power_of_1_plus(e, 3)
         hessian = e * fma(-r, one - e, e) / power_of_1_plus(e, 4)
         return (half * r) * r / power_of_1_plus(e, 2), with_sign(gradient, z), hessian

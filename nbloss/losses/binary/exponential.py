@@ -25,7 +25,7 @@ class Exponential(Pointwise):
     """
 
     @property
-    def link(self) -> Callable[[Any], Any]:
+    def link(self) -> Callable[..., Any]:
         return links.sigmoid_of_double
 
     @staticmethod

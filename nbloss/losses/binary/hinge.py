@@ -13,8 +13,8 @@ class Hinge(Pointwise):
 
     .. math:: \ell(y, z) = \max(0, 1 - m), \qquad m = s z
 
-    Labels are 0 and 1 or -1 and 1: s is 1 where y > 0, else -1. Predictions are scores, any real numbers, for which the link
-    is the identity. At the kink, m = 1, the gradient is 0; the Hessian is 0 everywhere.
+    Labels are 0 and 1 or -1 and 1: s is 1 where y > 0, else -1. Predictions are scores, any real numbers, for which the
+    link is the identity. At the kink, m = 1, the gradient is 0; the Hessian is 0 everywhere.
 
     References
     ----------

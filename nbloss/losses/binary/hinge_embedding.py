@@ -19,9 +19,9 @@ class HingeEmbedding(Pointwise):
             \max(0, \tau - z) & s = -1
         \end{cases}
 
-    Labels are 0 and 1 or -1 and 1: s is 1 where y > 0, else -1. Predictions are any real numbers, though meant to be distances;
-    a negative one of a similar pair makes the loss negative. At the kink, :math:`z = \tau` with s = -1, the gradient is 0;
-    the Hessian is 0 everywhere. The link is the identity.
+    Labels are 0 and 1 or -1 and 1: s is 1 where y > 0, else -1. Predictions are any real numbers, though meant to be
+    distances; a negative one of a similar pair makes the loss negative. At the kink, :math:`z = \tau` with s = -1, the
+    gradient is 0; the Hessian is 0 everywhere. The link is the identity.
 
     Parameters
     ----------

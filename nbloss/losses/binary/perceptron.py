@@ -12,13 +12,13 @@ class Perceptron(Pointwise):
 
     .. math:: \ell(y, z) = \max(0, -m), \qquad m = s z
 
-    Labels are 0 and 1 or -1 and 1: s is 1 where y > 0, else -1. Predictions are scores, any real numbers, for which the link
-    is the identity. At the kink, m = 0, the gradient is 0; the Hessian is 0 everywhere.
+    Labels are 0 and 1 or -1 and 1: s is 1 where y > 0, else -1. Predictions are scores, any real numbers, for which the
+    link is the identity. At the kink, m = 0, the gradient is 0; the Hessian is 0 everywhere.
 
     References
     ----------
-    F. Rosenblatt, *The Perceptron: A Probabilistic Model for Information Storage and Organization in the Brain*, Psychol.
-    Rev. 65 (1958), 386-408.
+    F. Rosenblatt, *The Perceptron: A Probabilistic Model for Information Storage and Organization in the Brain*,
+    Psychol. Rev. 65 (1958), 386-408.
     """
 
     @staticmethod

@@ -13,8 +13,8 @@ class SquaredHinge(Pointwise):
 
     .. math:: \ell(y, z) = \max(0, 1 - m)^2, \qquad m = s z
 
-    Labels are 0 and 1 or -1 and 1: s is 1 where y > 0, else -1. Predictions are scores, any real numbers, for which the link
-    is the identity. The Hessian is 2 where m < 1, and 0 at m = 1 and beyond.
+    Labels are 0 and 1 or -1 and 1: s is 1 where y > 0, else -1. Predictions are scores, any real numbers, for which the
+    link is the identity. The Hessian is 2 where m < 1, and 0 at m = 1 and beyond.
 
     References
     ----------

@@ -18,6 +18,11 @@ def distance(y: float, z: float) -> tuple[float, float]:
     return abs(r), lost if r > type(z)(0) else -lost
 
 
+def is_finite(x: float) -> bool:
+    """Return whether *x* is neither infinite nor nan."""
+    return x - x == type(x)(0)
+
+
 def excess(y: float, z: float, bound: float) -> float:
     """Return a number that has the sign of ``abs(z - y) - bound``, as if nothing had been rounded."""
     a, lost = distance(y, z)

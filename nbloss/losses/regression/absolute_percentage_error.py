@@ -13,9 +13,9 @@ class AbsolutePercentageError(Pointwise):
 
     .. math:: \ell(y, z) = 100 \left| \frac{r}{y} \right|, \qquad r = z - y
 
-    Defined for all real targets and predictions. Where the target is 0, the loss is 0 for r = 0 and infinite otherwise, and
-    so is the gradient, with the sign of r: no small number is added to the denominator. At the kink, r = 0, the gradient
-    is 0; the Hessian is 0 everywhere. The link is the identity.
+    Defined for all real targets and predictions. Where the target is 0, the loss is 0 for r = 0 and infinite otherwise,
+    and so is the gradient, with the sign of r: no small number is added to the denominator. At the kink, r = 0, the
+    gradient is 0; the Hessian is 0 everywhere. The link is the identity.
 
     References
     ----------

@@ -18,8 +18,8 @@ class Expectile(Pointwise):
             \alpha \, r^2 & r \le 0
         \end{cases}, \qquad r = z - y
 
-    Defined for all real targets and predictions. The Hessian, twice the factor of :math:`r^2`, jumps at r = 0, where it is
-    :math:`2 \alpha`; on one side it is 0 if :math:`\alpha` is 0 or 1. The link is the identity. With
+    Defined for all real targets and predictions. The Hessian, twice the factor of :math:`r^2`, jumps at r = 0, where it
+    is :math:`2 \alpha`; on one side it is 0 if :math:`\alpha` is 0 or 1. The link is the identity. With
     :math:`\alpha = 1/2` it is half the squared error.
 
     Parameters

@@ -24,8 +24,8 @@ class LogCosh(Pointwise):
 
     References
     ----------
-    P. J. Green, *Bayesian Reconstructions from Emission Tomography Data Using a Modified EM Algorithm*, IEEE Trans. Med.
-    Imaging 9 (1990), 84-93.
+    P. J. Green, *Bayesian Reconstructions from Emission Tomography Data Using a Modified EM Algorithm*, IEEE Trans.
+    Med. Imaging 9 (1990), 84-93.
     """
 
     @staticmethod

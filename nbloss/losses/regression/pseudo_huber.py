@@ -6,7 +6,7 @@ from typing import Any
 from nbloss._math import fma, sqrt
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import POSITIVE, param
-from nbloss.losses.regression._residual import distance
+from nbloss.losses.regression._residual import distance, is_finite
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,16 @@ class PseudoHuber(Pointwise):
         s = fma(t, t, one)
         q = sqrt(s)
         linear = t > real(2.0**60)  # where t * t may overflow, and 1 is nothing beside it
-        half_slope = a / (one + q)
-        value = delta * a if linear else fma(a, half_slope, (lost + lost) * half_slope)
+        w = a / (one + q)
+        value = delta * a if linear else a * w
+        value = fma(a, w, (lost + lost) * w) if is_finite(value) and not linear else value
         by_q, by_s, by_delta = one / q, one / s, one / delta
-        slope = r * by_q if not linear else delta if r > zero else -delta
+        gradient = r * by_q if not linear else delta if r > zero else -delta
         # The Hessian is s ** -1.5, which triples the relative errors of a and t and feels that of s: they are put back.
-        # Without them where 1 / delta is infinite, as inf * 0 is nan.
-        rest = (fma(-t, delta, a) + lost) * (by_delta if by_delta * zero == zero else zero)
-        error = (fma(t, t, one - s) + real(2) * (t * rest)) * by_s
+        t_lost = (fma(-t, delta, a) + lost) * (by_delta if is_finite(by_delta) else zero)  # not 0 * inf
+        error = (fma(t, t, one - s) + real(2) * (t * t_lost)) * by_s
         hessian = by_s * by_q
-        return value, slope, fma(real(-1.5) * error, hessian, hessian) if hessian > zero else zero
+        return value, gradient, fma(real(-1.5) * error, hessian, hessian) if hessian > zero else zero
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any, delta: Any) -> Any:

@@ -19,8 +19,8 @@ class Quantile(Pointwise):
             -\alpha \, r & r \le 0
         \end{cases}, \qquad r = z - y
 
-    Defined for all real targets and predictions. At the kink, r = 0, the gradient is 0; the Hessian is 0 everywhere. The
-    link is the identity. With :math:`\alpha = 1/2` it is half the absolute error.
+    Defined for all real targets and predictions. At the kink, r = 0, the gradient is 0; the Hessian is 0 everywhere.
+    The link is the identity. With :math:`\alpha = 1/2` it is half the absolute error.
 
     Parameters
     ----------

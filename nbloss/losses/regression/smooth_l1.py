@@ -19,8 +19,9 @@ class SmoothL1(Pointwise):
             |r| - \beta / 2 & |r| \ge \beta
         \end{cases}, \qquad r = z - y
 
-    Defined for all real targets and predictions. The Hessian is :math:`1 / \beta` below :math:`|r| = \beta`, and 0 there
-    and beyond. With :math:`\beta = 0` it is the absolute error, whose gradient is 0 at r = 0. The link is the identity.
+    Defined for all real targets and predictions. The Hessian is :math:`1 / \beta` below :math:`|r| = \beta`, and 0
+    there and beyond. With :math:`\beta = 0` it is the absolute error, whose gradient is 0 at r = 0. The link is the
+    identity.
 
     Parameters
     ----------

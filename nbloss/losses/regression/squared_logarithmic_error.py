@@ -7,6 +7,7 @@ from nbloss import _statistics
 from nbloss._math import fma, log1p
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import Domain, Interval
+from nbloss.losses.regression._residual import is_finite
 
 ABOVE_MINUS_ONE = Interval(-1, low_open=True)
 LOG_2 = 0.6931471805599453
@@ -19,13 +20,13 @@ class SquaredLogarithmicError(Pointwise):
     .. math:: \ell(y, z) = d^2, \qquad d = \log(1 + z) - \log(1 + y)
 
     Defined where both target and prediction are greater than -1. There is no kink. The Hessian,
-    :math:`2 (1 - d) / (1 + z)^2`, is negative where the prediction is more than e times too large, d > 1. The link is the
-    identity: the prediction is on the scale of the target.
+    :math:`2 (1 - d) / (1 + z)^2`, is negative where the prediction is more than e times too large, d > 1. The link is
+    the identity: the prediction is on the scale of the target.
 
     References
     ----------
-    C. Tofallis, *A Better Measure of Relative Prediction Accuracy for Model Selection and Model Estimation*, J. Oper. Res.
-    Soc. 66 (2015), 1352-1362.
+    C. Tofallis, *A Better Measure of Relative Prediction Accuracy for Model Selection and Model Estimation*, J. Oper.
+    Res. Soc. 66 (2015), 1352-1362.
     """
 
     names = ("msle",)
@@ -47,17 +48,18 @@ class SquaredLogarithmicError(Pointwise):
         c_lost = min(high, one) - (c - max(high, one))
         # 4: the reciprocal of the largest number would be subnormal
         by_low, by_high = real(4) / b, real(4) / c
-        overflows = a > real(3e38) * b
+        overflows = a * real(3.3e-39) > b
         u = (a * real(2.0**-66) if overflows else a * quarter) * by_low
         remainder = (fma(-u, b, a) + fma(-u, b_lost, a_lost)) * (quarter * by_high)
         d = log1p(u) + (real(64 * LOG_2) if overflows else remainder)
         d = d if z > y else -d
         by_z = by_high if z > y else by_low
-        is_finite = by_z > zero  # for an infinite prediction, d times the inverse would be nan
-        gradient = real(0.5) * (d * by_z) if is_finite else zero
+        gradient = real(0.5) * (d * by_z)
         hessian = ((one - d) * by_z) * (real(0.125) * by_z)
         error = by_z * (c_lost if z > y else b_lost)
-        return d * d, gradient, fma(hessian, real(-0.5) * error, hessian) if is_finite else zero
+        hessian = fma(hessian, real(-0.5) * error, hessian) if is_finite(hessian) else hessian
+        is_limit = by_z == zero  # for an infinite prediction, whose d times 0 would be nan
+        return d * d, zero if is_limit else gradient, zero if is_limit else hessian
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any) -> Any:

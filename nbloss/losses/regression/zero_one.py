@@ -15,8 +15,8 @@ class ZeroOne(Pointwise):
     .. math:: \ell(y, z) = [\, |r| \ge \tau \,] \text{ for } \tau > 0, \qquad [\, r \ne 0 \,] \text{ for } \tau = 0,
               \qquad r = z - y
 
-    A metric: it compares values (labels with predicted labels), not scores; gradient and Hessian are 0. Defined for all real
-    targets and predictions. The link is the identity.
+    A metric: it compares values (labels with predicted labels), not scores; gradient and Hessian are 0. Defined for all
+    real targets and predictions. The link is the identity.
 
     Parameters
     ----------
