@@ -35,21 +35,23 @@ class PseudoHuber(Pointwise):
     @staticmethod
     def formula(y: float, z: float, delta: float) -> tuple[float, float, float]:
         real = type(z)
-        zero, one = real(0), real(1)
+        zero, one, two = real(0), real(1), real(2)
         r = z - y
         a, lost = distance(y, z)
-        t = a / delta
+        scale = real(2.0**64) if delta < real(1e-30) else one  # so that 1 / unit is finite, and remainders not subnormal
+        unit = delta * scale
+        t = a * scale / unit
         s = fma(t, t, one)
         q = sqrt(s)
-        linear = t > real(2.0**60)  # where t * t may overflow, and 1 is nothing beside it
+        by_q, by_s = one / q, one / s
         w = a / (one + q)
+        linear = t > real(2.0**60)  # where t * t may overflow, and 1 is nothing beside it
         value = delta * a if linear else a * w
         value = fma(a, w, (lost + lost) * w) if is_finite(value) and not linear else value
-        by_q, by_s, by_delta = one / q, one / s, one / delta
         gradient = r * by_q if not linear else delta if r > zero else -delta
         # The Hessian is s ** -1.5, which triples the relative errors of a and t and feels that of s: they are put back.
-        t_lost = (fma(-t, delta, a) + lost) * (by_delta if is_finite(by_delta) else zero)  # not 0 * inf
-        error = (fma(t, t, one - s) + real(2) * (t * t_lost)) * by_s
+        t_lost = (fma(-t, unit, a * scale) + lost * scale) * (one / unit)
+        error = (fma(t, t, one - s) + two * (t * t_lost)) * by_s
         hessian = by_s * by_q
         return value, gradient, fma(real(-1.5) * error, hessian, hessian) if hessian > zero else zero
 

@@ -48,16 +48,16 @@ class SquaredLogarithmicError(Pointwise):
         c_lost = min(high, one) - (c - max(high, one))
         # 4: the reciprocal of the largest number would be subnormal
         by_low, by_high = real(4) / b, real(4) / c
-        overflows = a * real(3.3e-39) > b
+        overflows = a > real(3e38) * b
         u = (a * real(2.0**-66) if overflows else a * quarter) * by_low
         remainder = (fma(-u, b, a) + fma(-u, b_lost, a_lost)) * (quarter * by_high)
+        remainder = remainder if is_finite(remainder) else zero  # where a is infinite
         d = log1p(u) + (real(64 * LOG_2) if overflows else remainder)
         d = d if z > y else -d
         by_z = by_high if z > y else by_low
         gradient = real(0.5) * (d * by_z)
-        hessian = ((one - d) * by_z) * (real(0.125) * by_z)
         error = by_z * (c_lost if z > y else b_lost)
-        hessian = fma(hessian, real(-0.5) * error, hessian) if is_finite(hessian) else hessian
+        hessian = ((one - d) * by_z) * fma(real(0.125) * by_z, real(-0.5) * error, real(0.125) * by_z)
         is_limit = by_z == zero  # for an infinite prediction, whose d times 0 would be nan
         return d * d, zero if is_limit else gradient, zero if is_limit else hessian
 
