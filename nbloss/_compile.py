@@ -132,6 +132,8 @@ class _DiskCache(FunctionCache):
         try:
             return super().load_overload(sig, target_context)
         except Exception:  # whatever unpickling a damaged file raises
+            with contextlib.suppress(OSError):
+                self.flush()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:

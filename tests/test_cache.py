@@ -20,7 +20,8 @@ import numba.core.codegen
 compiled = []
 finalize = numba.core.codegen.CPUCodeLibrary.finalize
 def counting(self):
-    compiled.append(self.name)
+    if self.name != "nrt":  # numba's own run-time, which every process compiles
+        compiled.append(self.name)
     return finalize(self)
 numba.core.codegen.CPUCodeLibrary.finalize = counting
 """
@@ -80,7 +81,7 @@ def test_an_edited_formula_is_never_served_stale(copy: pathlib.Path) -> None:
     stamp = file.stat().st_mtime_ns
     file.write_text(text.replace("min(max(r, -delta), delta)", "min(max(r, -delta), delta + delta)"))
     os.utime(file, ns=(stamp, stamp))
-    shutil.rmtree(file.parent / "__pycache__")  # Python's own cache trusts the time
+    shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)  # Python's own cache trusts the time
     assert run(copy)[0] == "3.0"
     assert len(list(copy.rglob("kernels-*"))) == 1, "the folder of the old sources is dropped"
 

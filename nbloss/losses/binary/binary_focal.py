@@ -81,7 +81,8 @@ class BinaryFocal(Pointwise):
         a, b = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
         positive, negative = (w * a * y).sum(), (w * b * (1 - y)).sum()
         logit = _statistics.odds(positive, negative, True)
-        if abs(logit) < float("inf"):
-            by_logits = replace(self, from_logits=True)
-            logit = _statistics.root(lambda z: float(by_logits.gradient(y, y * 0 + z, w).sum()), -1500.0, 1500.0)
+        if abs(logit) < float("inf"):  # both classes occur
+            plain = replace(self, alpha=None, from_logits=True)
+            both = [positive, negative]
+            logit = _statistics.root(lambda z: float(plain.gradient([1.0, 0.0], [z, z], both).sum()), -1500.0, 1500.0)
         return logit if self.from_logits else _statistics.probability(logit)

@@ -38,7 +38,7 @@ class PseudoHuber(Pointwise):
         zero, one, two = real(0), real(1), real(2)
         r = z - y
         a, lost = distance(y, z)
-        scale = real(2.0**64) if delta < real(1e-30) else one  # so that 1 / unit is finite, and remainders not subnormal
+        scale = real(2.0**64) if delta < real(1e-30) else one  # so that 1 / unit is finite and no remainder subnormal
         unit = delta * scale
         t = a * scale / unit
         s = fma(t, t, one)
