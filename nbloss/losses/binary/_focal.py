@@ -93,7 +93,7 @@ def one_class(
 
 
 def product(q: float, exponent: int) -> float:
-    """Return ``q ** exponent`` for an exponent of 0, 1, 2 or 3; 1 for -1, which nobody uses."""
+    """Return ``q ** exponent`` for an exponent of 0, 1, 2 or 3."""
     square = q * q
     return type(q)(1) if exponent < 1 else q if exponent == 1 else square if exponent == 2 else square * q
 

@@ -52,9 +52,8 @@ class Brier(Pointwise):
             return (half * r) * r, r, one
         ahead, behind = (y, one - y) if z > type(z)(0) else (one - y, y)
         e = exp(-abs(z))
-        r = fma(
-            -ahead, e, behind
-        )  # times S(abs(z)) it is p - y or its negative, without cancellation for labels 0 and 1
+        # over 1 + e, p - y or its negative; nothing cancels for labels 0 and 1
+        r = fma(-ahead, e, behind)
         gradient = r * e / power_of_1_plus(e, 3)
         hessian = e * fma(-r, one - e, e) / power_of_1_plus(e, 4)
         return (half * r) * r / power_of_1_plus(e, 2), with_sign(gradient, z), hessian
