@@ -20,19 +20,19 @@ BLOCK = 1024
 LANES = 64
 
 
-@register_jitable
+@register_jitable(**INLINE)
 def part(a: Any, first: int, last: int) -> Any:
     """Return ``a[first:last]``, or None where there is no array."""
     return None if a is None else a[first:last]
 
 
-@register_jitable
+@register_jitable(**INLINE)
 def row(a: Any, i: Any) -> Any:
     """Return ``a[i]``, or None where there is no array."""
     return None if a is None else a[i]
 
 
-@register_jitable
+@register_jitable(**INLINE)
 def sums_beside(w: Any, blocks: Any) -> Any:
     """Return room for the sums of the weights, or None where there are no weights."""
     return None if w is None else np.zeros((blocks, LANES))
@@ -68,7 +68,7 @@ def weigh(x: Any, w: Any) -> Any:
     return x * w if w != type(w)(0) else type(x * w)(0)
 
 
-@register_jitable
+@register_jitable(**INLINE)
 def fill(
     f: Any, choices: Any, bounds: Any, numbers: Any, y: Any, z: Any, w: Any, value: Any, gradient: Any, hessian: Any
 ) -> None:
@@ -83,7 +83,7 @@ def fill(
             hessian[i] = h if w is None else weigh(h, w[i])
 
 
-@register_jitable
+@register_jitable(**INLINE)
 def add(
     f: Any, choices: Any, bounds: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, scratch: Any, gradient: Any,
     values: Any, weights: Any,
@@ -105,7 +105,7 @@ def add(
     fold(weights)
 
 
-@register_jitable
+@register_jitable(**INLINE)
 def _add_lanes(v: Any, w: Any, values: Any, weights: Any, count: Any) -> None:
     """Add *count* elements to the lanes; a constant count lets LLVM make straight vector code of it."""
     for j in range(count):
@@ -116,7 +116,7 @@ def _add_lanes(v: Any, w: Any, values: Any, weights: Any, count: Any) -> None:
             weights[j] += w[j]
 
 
-@register_jitable
+@register_jitable(**INLINE)
 def fold(lanes: Any) -> None:
     """Add up the lanes in a tree; the sum is left in the first."""
     if lanes is None:
@@ -128,7 +128,7 @@ def fold(lanes: Any) -> None:
         half //= 2
 
 
-@register_jitable
+@register_jitable(**INLINE)
 def add_up(lanes: Any) -> Any:
     """Sum of the blocks' sums, pairwise, in an order that depends on their number only; *lanes* is used up."""
     if lanes is None or len(lanes) == 0:
