@@ -134,7 +134,6 @@ def test_containers() -> None:
     assert loss([0, 1], [2, 3]) == 2 and loss(1, 3.0) == 2 and loss((0, 0), np.float32([1, 1])) == 0.5
     assert loss.gradient([0, 1], [2, 3]).tolist() == [2, 2]
     assert loss.gradient(1.0, 3.0).shape == ()
-    assert loss(np.matrix([[0, 1]]), [[2, 3]]) == 2
 
 
 def test_memory_mapped(tmp_path: Any) -> None:
