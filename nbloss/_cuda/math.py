@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numba import cuda, types
-from numba.cuda.extending import overload
+from numba.extending import overload
 
 from nbloss import _math
 
