@@ -84,6 +84,25 @@ def check_outputs(outs: Sequence[Any], shapes: Sequence[tuple[int, ...]], reduce
             raise ValueError("out must hold every number in a place of its own, got an array with a stride of 0")
 
 
+def results_for(
+    backend: Any, names: Sequence[str], shapes: Sequence[tuple[int, ...]], reduced: bool, z: Any, like: Any, out: Any,
+    inputs: Sequence[Any],
+) -> tuple[list[Any], list[Any]]:  # fmt: skip
+    """Return the arrays of the results, made new or those given as `out=`, and the same as the backend sees them.
+
+    They are like the predictions *z*, which came as *like*. If *reduced*, the first is to hold a mean or a sum.
+    """
+    if out is None:
+        dtypes = [DOUBLE if reduced and i == 0 else real_of(z.dtype) for i in range(len(shapes))]
+        results = [backend.empty(shape, dtype, z, like) for shape, dtype in zip(shapes, dtypes, strict=True)]
+        return results, [backend.as_output(a) for a in results]
+    results = listed(out, names)
+    outs = [backend.as_output(a) for a in results]
+    check_outputs(outs, shapes, reduced)
+    backend.check_free(outs, *inputs)
+    return results, outs
+
+
 def divide(total: float, weight: float) -> float:
     """Return ``total / weight`` as floating-point arithmetic has it, also for a weight of 0."""
     if weight == 0:

@@ -149,24 +149,16 @@ class Pointwise(Loss):
             _arrays.check_vector(x, z.shape, name)
         if reduction != "none":
             letters = "s" + letters[1:]
+        reduced = letters[0] == "s"
         shapes = [() if letter == "s" else z.shape for letter in letters]
-        real = _arrays.real_of(z.dtype)
-        if out is None:
-            dtypes = [_arrays.DOUBLE if letter == "s" else real for letter in letters]
-            results = [backend.empty(shape, dtype, z, y_pred) for shape, dtype in zip(shapes, dtypes, strict=True)]
-        else:
-            results = _arrays.listed(out, names)
-        outs = [backend.as_output(a) for a in results]
-        if out is not None:
-            _arrays.check_outputs(outs, shapes, reduced=letters[0] == "s")
-            backend.check_free(outs, y, z, w)
+        results, outs = _arrays.results_for(backend, names, shapes, reduced, z, y_pred, out, (y, z, w))
         compute = _arrays.computed_in(y.dtype, z.dtype, program.unbounded)
         backend.pointwise.run(program, letters, reduction == "mean", y, z, w, outs, compute)
         if key is not None and key not in self._shortcuts:
             shortcut = backend.shortcut(program, letters, reduction == "mean", *key[2:], z.size)
             if shortcut is not None:
                 self._shortcuts[key] = shortcut
-        if out is None and letters[0] == "s":
+        if out is None and reduced:
             results[0] = backend.number(results[0])
         return results[0] if len(names) == 1 else tuple(results)
 
