@@ -59,9 +59,7 @@ def hessian(loss: Loss, y_true: Any, y_pred: Any, *, arithmetic: Arithmetic | No
     return derivatives(loss, y_true, y_pred, arithmetic=arithmetic)[2]
 
 
-def derivatives(
-    loss: Loss, y_true: Any, y_pred: Any, *, arithmetic: Arithmetic | None = None
-) -> tuple[Any, Any, Any]:
+def derivatives(loss: Loss, y_true: Any, y_pred: Any, *, arithmetic: Arithmetic | None = None) -> tuple[Any, Any, Any]:
     """Return value, gradient and Hessian of each element, unweighted, from one evaluation.
 
     Parameters
