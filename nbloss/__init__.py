@@ -25,6 +25,8 @@ from nbloss.losses.binary.hinge import Hinge as Hinge
 from nbloss.losses.binary.hinge_embedding import HingeEmbedding as HingeEmbedding
 from nbloss.losses.binary.perceptron import Perceptron as Perceptron
 from nbloss.losses.binary.squared_hinge import SquaredHinge as SquaredHinge
+from nbloss.losses.multiclass.cross_entropy import CrossEntropy as CrossEntropy
+from nbloss.losses.multiclass.nll import NLL as NLL
 from nbloss.losses.regression.absolute_error import AbsoluteError as AbsoluteError
 from nbloss.losses.regression.absolute_percentage_error import AbsolutePercentageError as AbsolutePercentageError
 from nbloss.losses.regression.expectile import Expectile as Expectile

@@ -50,6 +50,16 @@ def check_shapes(y: Any, z: Any) -> None:
         raise ValueError(f"y_true must have the shape of y_pred, {z.shape}, got {y.shape}")
 
 
+def check_rows(y: Any, z: Any) -> None:
+    """Raise unless predictions are rows of at least one class, and targets are labels, one a row, or such rows."""
+    if not z.shape or z.shape[-1] == 0:
+        raise ValueError(f"y_pred must have at least one class on its last axis, got shape {z.shape}")
+    if y.shape != z.shape and y.shape != z.shape[:-1]:
+        raise ValueError(
+            f"y_true must have shape {z.shape[:-1]}, a label a row, or the shape of y_pred, {z.shape}, got {y.shape}"
+        )
+
+
 def check_weight(w: Any, shape: tuple[int, ...]) -> None:
     """Raise unless *w* is a scalar, has the losses' *shape* or has one entry for each of the first axis."""
     if w.shape != () and w.shape != shape and w.shape != shape[:1]:

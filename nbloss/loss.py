@@ -41,14 +41,19 @@ class Domain(NamedTuple):
     prediction: Interval
 
 
-def param(default: float, within: Interval = REAL) -> Any:
+def param(default: float | None, within: Interval = REAL, *, optional: bool = False) -> Any:
     """Declare a number that is handed to the compiled code when it runs: another value compiles nothing."""
-    return dataclasses.field(default=default, metadata={"kind": "number", "within": within})
+    return dataclasses.field(default=default, metadata={"kind": "number", "within": within, "optional": optional})
 
 
-def vector(default: float, within: Interval = REAL, *, optional: bool = False) -> Any:
+def vector(default: float | None, within: Interval = REAL, *, optional: bool = False) -> Any:
     """Declare a number or a tuple of numbers, one a class along the last axis; if *optional*, None as well."""
     return dataclasses.field(default=default, metadata={"kind": "vector", "within": within, "optional": optional})
+
+
+def label(default: int | None = None) -> Any:
+    """Declare a whole number that stands for a label, or None."""
+    return dataclasses.field(default=default, metadata={"kind": "label", "optional": True})
 
 
 def choice(default: Any, *options: Any) -> Any:
@@ -92,7 +97,7 @@ class Loss(abc.ABC):
     @property
     def numbers(self) -> tuple[Number, ...]:
         """What the formula takes after target and prediction: the fields that are not choices, in their order."""
-        return tuple(getattr(self, f.name) for f in self._fields() if f.metadata["kind"] != "choice")
+        return tuple(getattr(self, f.name) for f in self._fields() if f.metadata["kind"] in ("number", "vector"))
 
     @property
     def choices(self) -> tuple[Any, ...]:
@@ -202,6 +207,10 @@ def _checked(owner: str, field: dataclasses.Field[Any], value: Any) -> Any:
         raise ValueError(f"{owner}: {field.name} must be {wanted}, got {value!r}")
     if value is None and field.metadata.get("optional"):
         return None
+    if kind == "label":
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+            raise TypeError(f"{owner}: {field.name} must be a whole number or None, got {value!r}")
+        return int(value)
     several = kind == "vector" and isinstance(value, Sequence) and not isinstance(value, str)
     wanted = f"a finite number in {within}" + (", or a tuple of such numbers" if kind == "vector" else "")
     for x in value if several else (value,):

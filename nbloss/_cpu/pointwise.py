@@ -103,9 +103,14 @@ def run_vectors(
     return total, z.size if w is None else weight
 
 
+def in_parallel(size: int) -> bool:
+    """Whether an array of this size is worth threads, and this process may start them."""
+    return size >= PARALLEL_FROM and not _is_child
+
+
 def kernel_for(program: Program, want: str, target: Any, dtype: Any, weight: Any, size: int) -> Any:
     """Return the kernel for vectors of these dtypes, compiled at its first use."""
-    key = (want, target, dtype, weight, size >= PARALLEL_FROM and not _is_child)
+    key = (want, target, dtype, weight, in_parallel(size))
     kernel = program.kernels.get(key)
     if kernel is None:
         kernel = program.kernels[key] = _compiled(program, *key)
@@ -121,7 +126,7 @@ def _compiled(program: Program, want: str, target: Any, dtype: Any, weight: Any,
     inputs = (_readonly(TARGETS[target]), _readonly(real), weights, numbers)
     f, bounds = (
         inlined(program.formula),
-        (*_bounds(program.domain.target, dtype), *_bounds(program.domain.prediction, dtype)),
+        (*bounds_of(program.domain.target, dtype), *bounds_of(program.domain.prediction, dtype)),
     )
     signature: tuple[Any, ...]
     if "s" in want:
@@ -170,7 +175,7 @@ def _readonly(dtype: Any) -> Any:
     return types.Array(dtype, 1, "C", readonly=True)
 
 
-def _bounds(interval: Interval, dtype: np.dtype[Any]) -> tuple[float, float]:
+def bounds_of(interval: Interval, dtype: np.dtype[Any]) -> tuple[float, float]:
     """Return the least and the greatest number of *dtype* in *interval*."""
     low = dtype.type(interval.low)
     return float(np.nextafter(low, dtype.type(np.inf)) if interval.low_open else low), float(interval.high)

@@ -1,0 +1,85 @@
+"""Brings arrays of rows of any dtype and layout before kernels that take contiguous ones.
+
+Rows that are contiguous already, or whose columns are, are handed over as they are. The rest passes through copies of a
+fixed size, piece by piece.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nbloss._arrays import coalesce
+from nbloss._cpu.layout import PIECE
+from nbloss._cpu.pointwise import REALS, TARGETS
+
+
+class Rows(NamedTuple):
+    """The arrays of a call, or views of some rows of them: None where there is none."""
+
+    y: Any
+    z: Any
+    w: Any
+    value: Any
+    gradient: Any
+    hessian: Any
+
+    def each(self, function: Callable[[Any], Any]) -> Rows:
+        """Return the rows with *function* applied to all arrays that there are."""
+        return Rows(*(None if a is None else function(a) for a in self))
+
+
+def aligned(rows: Rows) -> Iterator[Rows]:
+    """Yield views of all rows, in which they lie along one axis: one view where the memory allows."""
+    lead = rows.z.shape[:-1]
+    if 0 in lead:
+        return
+    rank = len(lead)
+    present = [a for a in (*rows[2:], rows.y, rows.z) if a is not None]
+    lengths, strides = coalesce(lead, [a.strides[:rank] for a in present])
+    along = {id(a): steps for a, steps in zip(present, strides, strict=True)}
+    views = rows.each(
+        lambda a: np.lib.stride_tricks.as_strided(
+            a, (*lengths, *a.shape[rank:]), (*along[id(a)], *a.strides[rank:]), writeable=a.flags.writeable
+        )
+    )
+    longest = int(np.argmax(lengths))
+    for outer in np.ndindex(*lengths[:longest], *lengths[longest + 1 :]):
+        at = (*outer[:longest], slice(None), *outer[longest:])
+        yield views.each(lambda a, at=at: a[at])  # type: ignore[misc]
+
+
+def fitted(rows: Rows, real: np.dtype[Any], call: Callable[[Rows, bool], float]) -> float:
+    """Return the sum of ``call(rows, by_lines)`` over pieces in the type *real*, and bring back what it writes.
+
+    The rows are contiguous or, unless *by_lines*, their columns are, and then the arrays come transposed.
+    """
+    wide = [a for a in (rows.z, rows.gradient, rows.hessian, rows.y) if a is not None and a.ndim == 2]
+    narrow = [a for a in (rows.w, rows.value, rows.y) if a is not None and a.ndim == 1]
+    fits = all(a.dtype == real for a in wide) and (rows.value is None or rows.value.dtype == real)
+    fits = fits and (rows.y.ndim == 2 or rows.y.dtype in TARGETS) and (rows.w is None or rows.w.dtype in REALS)
+    if fits and all(a.flags.aligned for a in (*wide, *narrow)) and all(a.flags.c_contiguous for a in narrow):
+        if all(a.flags.c_contiguous for a in wide):
+            return call(rows, True)
+        if all(a.flags.f_contiguous for a in wide):
+            return call(rows.each(lambda a: a.T), False)
+    sums = []
+    at_once = max(1, PIECE // rows.z.shape[-1])
+    for first in range(0, len(rows.z), at_once):
+        some = rows.each(lambda a, first=first: a[first : first + at_once])  # type: ignore[misc]
+        labels = some.y.ndim == 1
+        copies = Rows(
+            some.y.astype(np.int64 if labels else real, order="C"),
+            some.z.astype(real, order="C"),
+            None if some.w is None else some.w.astype(np.float64),
+            *(None if a is None else np.empty(a.shape, real) for a in some[3:]),
+        )
+        sums.append(call(copies, True))
+        with np.errstate(over="ignore"):  # into a narrower type
+            for out, result in zip(some[3:], copies[3:], strict=True):
+                if out is not None:
+                    out[...] = result
+    return math.fsum(sums) if all(map(math.isfinite, sums)) else sum(sums)

@@ -1,0 +1,284 @@
+"""What the kernels of losses of rows are made of.
+
+The softmax is made from distances to the greatest prediction: ``e = exp(z - top)``, and *rest*, the sum of all e but
+one of those that are 1. So neither 1 minus a probability, nor the logarithm of one that is close to 1, loses digits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload, register_jitable
+
+from nbloss._compile import INLINE
+from nbloss._cpu.blocks import LANES, fold, part
+from nbloss._math import exp_sum, log1p
+
+SUM = 64 * LANES  # so many numbers are added up without compensation
+
+
+# One element
+
+
+@register_jitable(**INLINE)
+def exp_distance(z: Any, top: Any) -> Any:
+    """Return ``exp(z - top)``, as if the difference were not rounded; 1 where both are the same infinity."""
+    zero = type(z)(0)
+    d = z - top
+    back = d - z
+    lost = (z - (d - back)) - (top + back)
+    is_top = z == top
+    return exp_sum(zero if is_top else d, zero if is_top else lost)
+
+
+@register_jitable(**INLINE)
+def log_probability(z: Any, top: Any, mass: Any) -> Any:
+    """Return ``(z - top) - mass``, where *mass* is the logarithm of the sum of all e."""
+    return (type(z)(0) if z == top else z - top) - mass
+
+
+@register_jitable(**INLINE)
+def log_mass(rest: Any) -> Any:
+    """Return the logarithm of the sum of all e."""
+    return log1p(rest)
+
+
+@register_jitable(**INLINE)
+def complement(e: Any, rest: Any, inverse: Any) -> Any:
+    """Return ``1 - e * inverse``, where *inverse* is ``1 / (1 + rest)``, as a product of positive numbers."""
+    return (rest + (type(e)(1) - e)) * inverse
+
+
+@register_jitable(**INLINE)
+def pulled_back(a: Any, b: Any, all_a: Any, other_a: Any, other_b: Any, p: Any, q: Any) -> Any:
+    """Return the derivatives by a logit, from those by log-probabilities: of its own class, a and b, and of others."""
+    return a * q - p * other_a, (b * q) * q + (other_b * p) * p - (all_a * p) * q
+
+
+@register_jitable(**INLINE)
+def masked(x: Any, weight: Any) -> Any:
+    """Return *x*, and exactly 0 where the row has no weight."""
+    return x if weight != type(weight)(0) else type(x)(0)
+
+
+@register_jitable(**INLINE)
+def is_inside(x: Any, low: Any, high: Any) -> Any:
+    """Whether *x* lies between two bounds; nan does not."""
+    return (type(x)(low) <= x) & (x <= type(x)(high))
+
+
+@register_jitable(**INLINE)
+def nan_unless(inside: Any, real: Any) -> Any:
+    """Return what multiplies a row: nan where an element lies outside the domain."""
+    return real(1) if inside else real(math.nan)
+
+
+@register_jitable(**INLINE)
+def factor_of(factors: Any, k: Any, real: Any) -> Any:
+    """Return what multiplies the target of class k."""
+    return real(1) if factors is None else factors[k]
+
+
+@register_jitable(**INLINE)
+def smoothed(t: Any, factor: Any, smoothing: Any, share: Any) -> Any:
+    """Return what the formula takes as the target of a class."""
+    return factor * (t * (type(t)(1) - smoothing) + share)
+
+
+# Targets and weights, of which there are kinds
+
+
+def target_of(y: Any, i: Any, k: Any, real: Any) -> Any:
+    """Return the target of class k in row i, from labels or from rows."""
+
+
+@overload(target_of, strict=False)
+def _target_of(y: Any, i: Any, k: Any, real: Any) -> Any:
+    if y.ndim == 2:
+        return lambda y, i, k, real: real(y[i, k])
+    return lambda y, i, k, real: real(1) if np.int64(y[i]) == k else real(0)
+
+
+def targets(y: Any, first: Any, into: Any, load: Any) -> Any:
+    """Write the targets of all classes, as columns, of the rows from the *first* on."""
+
+
+@overload(targets, strict=False)
+def _targets(y: Any, first: Any, into: Any, load: Any) -> Any:
+    if y.ndim == 2:
+        return lambda y, first, into, load: load(y, first, into)
+
+    def from_labels(y: Any, first: Any, into: Any, load: Any) -> None:
+        for k in range(into.shape[0]):
+            column = into[k]
+            for i in range(column.size):
+                column[i] = target_of(y, first + i, k, into.dtype.type)
+
+    return from_labels
+
+
+def label_of(y: Any, i: Any, ignored: Any) -> Any:
+    """Return the label of row i, and 0 for a row that is left out."""
+
+
+@overload(label_of, strict=False)
+def _label_of(y: Any, i: Any, ignored: Any) -> Any:
+    if isinstance(ignored, types.NoneType):
+        return lambda y, i, ignored: np.int64(y[i])
+    return lambda y, i, ignored: np.int64(y[i]) if np.int64(y[i]) != ignored else np.int64(0)
+
+
+def weight_of(y: Any, w: Any, i: Any, ignored: Any, real: Any) -> Any:
+    """Return the weight of row i: 0 for a row that is left out."""
+
+
+@overload(weight_of, strict=False)
+def _weight_of(y: Any, w: Any, i: Any, ignored: Any, real: Any) -> Any:
+    if isinstance(w, types.NoneType):
+        if isinstance(ignored, types.NoneType) or y.ndim == 2:
+            return lambda y, w, i, ignored, real: real(1)
+        return lambda y, w, i, ignored, real: real(0) if np.int64(y[i]) == ignored else real(1)
+    if isinstance(ignored, types.NoneType) or y.ndim == 2:
+        return lambda y, w, i, ignored, real: real(w[i])
+    return lambda y, w, i, ignored, real: real(0) if np.int64(y[i]) == ignored else real(w[i])
+
+
+# Columns
+
+
+@register_jitable(**INLINE)
+def transpose(a: Any, first: Any, into: Any) -> None:
+    """Write rows of *a* from the *first* on into columns."""
+    for i in range(into.shape[1]):
+        line = a[first + i]
+        for k in range(line.size):
+            into[k, i] = line[k]
+
+
+@register_jitable(**INLINE)
+def transpose_back(a: Any, first: Any, into: Any) -> None:
+    """Write columns into the rows of *into* from the *first* on."""
+    for i in range(a.shape[1]):
+        line = into[first + i]
+        for k in range(line.size):
+            line[k] = a[k, i]
+
+
+@register_jitable(**INLINE)
+def take(a: Any, first: Any, into: Any) -> None:
+    """Write the columns of *a*, which lie as rows, from the row *first* on, into columns."""
+    for k in range(into.shape[0]):
+        column = into[k]
+        source = a[k, first : first + column.size]
+        for i in range(column.size):
+            column[i] = source[i]
+
+
+@register_jitable(**INLINE)
+def take_back(a: Any, first: Any, into: Any) -> None:
+    """Write columns into the columns of *into*, which lie as rows, from the row *first* on."""
+    for k in range(a.shape[0]):
+        column = a[k]
+        goal = into[k, first : first + column.size]
+        for i in range(column.size):
+            goal[i] = column[i]
+
+
+@register_jitable(**INLINE)
+def columns_top(z: Any, top: Any) -> None:
+    """Find the greatest prediction of each row; nan may be passed over."""
+    first = z[0]
+    for i in range(first.size):
+        top[i] = first[i]
+    for k in range(1, z.shape[0]):
+        column = z[k]
+        for i in range(column.size):
+            top[i] = column[i] if column[i] > top[i] else top[i]
+
+
+@register_jitable(**INLINE)
+def columns_exp(z: Any, e: Any, top: Any, rest: Any, ones: Any) -> None:
+    """Write exp(z - top) to *e*, which may be *z*, and their sum but for one 1 to *rest*."""
+    for i in range(z.shape[1]):
+        rest[i], ones[i] = 0.0, -1.0
+    for k in range(z.shape[0]):
+        source, column = z[k], e[k]
+        for i in range(column.size):
+            x = exp_distance(source[i], top[i])
+            column[i] = x
+            is_one = x == type(x)(1)
+            rest[i] += 0.0 if is_one else np.float64(x)
+            ones[i] += 1.0 if is_one else 0.0
+    for i in range(z.shape[1]):
+        rest[i] += ones[i]
+
+
+# Lines
+
+
+@register_jitable(**INLINE)
+def line_top(z: Any, lanes: Any) -> Any:
+    """Return the greatest prediction of a row; nan may be passed over."""
+    for j in range(LANES):
+        lanes[j] = z[0]
+    whole = z.size - z.size % LANES
+    for first in range(0, whole, LANES):
+        some = z[first : first + LANES]
+        for j in range(LANES):
+            lanes[j] = some[j] if some[j] > lanes[j] else lanes[j]
+    some = z[whole:]
+    for j in range(some.size):
+        lanes[j] = some[j] if some[j] > lanes[j] else lanes[j]
+    top = lanes[0]
+    for j in range(1, LANES):
+        top = lanes[j] if lanes[j] > top else top
+    return top
+
+
+@register_jitable(**INLINE)
+def line_exp(z: Any, top: Any, e: Any, sums: Any, ones: Any) -> Any:
+    """Return the sum of exp(z - top) but for one 1, and write them to *e* if it is given."""
+    total, lost, others = 0.0, 0.0, -1.0
+    for start in range(0, z.size, SUM):
+        stop = min(z.size, start + SUM)
+        for j in range(LANES):
+            sums[j], ones[j] = 0.0, 0.0
+        whole = stop - (stop - start) % LANES
+        for first in range(start, whole, LANES):
+            last = first + LANES
+            _line_exp(z[first:last], top, part(e, first, last), sums, ones, LANES)
+        _line_exp(z[whole:stop], top, part(e, whole, stop), sums, ones, stop - whole)
+        fold(sums)
+        fold(ones)
+        after = total + sums[0]
+        back = after - total
+        total, lost = after, lost + ((total - (after - back)) + (sums[0] - back))
+        others += ones[0]
+    return total + (lost + others)
+
+
+@register_jitable(**INLINE)
+def _line_exp(z: Any, top: Any, e: Any, sums: Any, ones: Any, count: Any) -> None:
+    for j in range(count):
+        x = exp_distance(z[j], top)
+        if e is not None:
+            e[j] = x
+        is_one = x == type(x)(1)
+        sums[j] += 0.0 if is_one else np.float64(x)
+        ones[j] += 1.0 if is_one else 0.0
+
+
+@register_jitable(**INLINE)
+def add_values(values: Any, first: Any, into: Any, lanes: Any) -> None:
+    """Leave the sum of a block's values in the first lane, and write them if they are wanted."""
+    if into is not None:
+        for i in range(values.size):
+            into[first + i] = values[i]
+    for start in range(0, values.size, LANES):
+        some = values[start : start + LANES]
+        for j in range(some.size):
+            lanes[j] += some[j]
+    fold(lanes)

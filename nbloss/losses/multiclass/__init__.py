@@ -1,0 +1,1 @@
+"""Losses of a row of predictions, one a class."""
