@@ -51,6 +51,14 @@ def exp_sum(x: Real, dx: Real) -> Real:
     return _like(x, e + e * float(dx) if 0 < e < math.inf else e)
 
 
+def exp_difference(x: Real, top: Real) -> Real:
+    """Return exp(x - top) for finite *top*, as if the difference were not rounded, and 1 where x is greater."""
+    d = x - top
+    back = d - x
+    lost = (x - (d - back)) - (top + back)
+    return type(x)(1) if d >= 0 else exp_sum(d, lost)
+
+
 def log(x: Real) -> Real:
     """Return the natural logarithm of x: -inf at 0, nan below."""
     return type(x)(math.log(x) if x > 0 else -math.inf if x == 0 else math.nan)
@@ -71,7 +79,7 @@ def sqrt(x: Real) -> Real:
     return type(x)(math.sqrt(x) if x >= 0 else math.nan)
 
 
-PRIMITIVES = (fma, exp, expm1, exp_expm1, exp_sum, log, log1p, log1p_unit, sqrt)
+PRIMITIVES = (fma, exp, expm1, exp_difference, exp_expm1, exp_sum, log, log1p, log1p_unit, sqrt)
 """The functions that each target has on its own; every other one is compiled as it stands."""
 
 

@@ -256,6 +256,22 @@ def exp_sum(x: Any, dx: Any) -> Any:
     return _fma(_fma(r * r, _exp_tail(r), r), two, two) * a * b
 
 
+@_implements(_math.exp_difference)
+def exp_difference(x: Any, top: Any) -> Any:
+    c, zero, two = _constants(x), type(x)(0), type(x)(2)
+    d = x - top
+    back = d - x
+    lost = (x - (d - back)) - (top + back)
+    within = _select(d < c.exp_low, c.exp_low, d)
+    within = _select(within > zero, zero, within)
+    lost = _select(within == d, lost, zero)
+    shifted = _fma(within, c.log2_e, c.exp_shift)
+    k = shifted - c.exp_shift
+    r = _fma(k, -c.ln2_hi, within) + _fma(k, -c.ln2_lo, lost)
+    a, b = _two_factors(shifted)
+    return _fma(_fma(r * r, _exp_tail(r), r), two, two) * a * b
+
+
 @_implements(_math.exp_expm1)
 def exp_expm1(x: Any) -> Any:
     c, two, half = _constants(x), type(x)(2), type(x)(0.5)

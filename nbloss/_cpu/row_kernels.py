@@ -21,7 +21,6 @@ from nbloss._cpu.rows import (
     columns_exp,
     columns_top,
     complement,
-    exp_distance,
     factor_of,
     is_inside,
     label_of,
@@ -41,9 +40,12 @@ from nbloss._cpu.rows import (
     transpose_back,
     weight_of,
 )
+from nbloss._math import exp_difference
 from nbloss._row_program import RowProgram
 
 CHUNK = 4  # blocks that share a scratch
+MOST = 256
+"""The most rows in a block. A constant: LLVM tells rows of one scratch apart, and so vectorises, by constant distances."""
 
 
 class Options(NamedTuple):
@@ -74,13 +76,13 @@ def columns_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
         other = wide[1, : classes * rows].reshape(classes, rows)
         values, weight, top, r, inverse, own = narrow[0], narrow[1], narrow[2], narrow[3], narrow[4], narrow[5]
         slope, bend, own_slope, own_bend = narrow[6], narrow[7], narrow[8], narrow[9]
-        load(z, first, e)
-        columns_top(e, top)
+        load(z, first, other)
+        columns_top(other, top)
         for i in range(rows):
             k = label_of(y, first + i, options.ignored)
-            own[i], slope[i], values[i] = real(k), e[k, i], factor_of(options.factors, k, real)
+            own[i], slope[i], values[i] = real(k), other[k, i], factor_of(options.factors, k, real)
             weight[i] = weight_of(y, w, first + i, options.ignored, real) * options.scale
-        columns_exp(e, e, top, sums[0], sums[1])
+        columns_exp(other, e, top, sums[0], sums[1])
         for i in range(rows):
             bend[i] = e[np.int64(own[i]), i]
         for i in range(rows):
@@ -192,7 +194,7 @@ def lines_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
         e = gradient if gradient is not None else hessian
         r = real(line_exp(z, top, e, sums[0], sums[1]))
         turn = real(1) / (real(1) + r)
-        own = exp_distance(z[k], top)
+        own = exp_difference(z[k], top)
         p, q = own * turn, complement(own, r, turn)
         x = log_probability(z[k], top, log_mass(r))
         v, a, b = f(factor_of(options.factors, k, real), x, p, q, *numbers, *choices)
@@ -237,7 +239,7 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                 lanes[j] *= nan_unless(inside, real)
                 t = smoothed(u, factor_of(options.factors, first + j, real), options.smoothing, options.share)
                 if softmax:
-                    e = exp_distance(some[j], top)
+                    e = exp_difference(some[j], top)
                     p, q = e * turn, complement(e, r, turn)
                     v, a, b = f(t, log_probability(some[j], top, mass), p, q, *numbers, *choices)
                     a_sum[j] += a
@@ -257,7 +259,7 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                 u = target_of(y, i, k, real)
                 t = smoothed(u, factor_of(options.factors, k, real), options.smoothing, options.share)
                 if softmax:
-                    e = exp_distance(z[k], top)
+                    e = exp_difference(z[k], top)
                     p, q = e * turn, complement(e, r, turn)
                     v, a, b = f(t, log_probability(z[k], top, mass), p, q, *numbers, *choices)
                     g, h = pulled_back(a, b, real(whole_a), real(whole_a - a), real(whole_b - b), p, q) if pulled else (a, b)
@@ -296,8 +298,8 @@ def _driven(block: Any, by_lines: bool, by_columns: bool) -> Any:
         totals = np.zeros((blocks, LANES))
         room = classes * at_once if by_columns else LANES
         for chunk in prange((blocks + CHUNK - 1) // CHUNK):
-            wide, narrow = np.empty((3, room), z.dtype), np.empty((10, at_once), z.dtype)
-            sums = np.empty((5, max(at_once, LANES)))
+            wide, narrow = np.empty((3, room), z.dtype), np.empty((10, MOST), z.dtype)
+            sums = np.empty((5, MOST))
             for b in range(chunk * CHUNK, min(blocks, (chunk + 1) * CHUNK)):
                 first = b * at_once
                 rows = min(n - first, at_once)

@@ -15,8 +15,10 @@ from numba.extending import overload, register_jitable
 
 from nbloss._compile import INLINE
 from nbloss._cpu.blocks import LANES, fold, part
-from nbloss._math import exp_sum, log1p
+from nbloss._math import exp_difference, log1p
 
+STRIP = 32  # rows that are written back together, while their lines are in the cache
+DOUBLE_MOST, SINGLE_MOST = float(np.finfo(np.float64).max), float(np.finfo(np.float32).max)
 SUM = 64 * LANES  # so many numbers are added up without compensation
 
 
@@ -24,20 +26,18 @@ SUM = 64 * LANES  # so many numbers are added up without compensation
 
 
 @register_jitable(**INLINE)
-def exp_distance(z: Any, top: Any) -> Any:
-    """Return ``exp(z - top)``, as if the difference were not rounded; 1 where both are the same infinity."""
-    zero = type(z)(0)
-    d = z - top
-    back = d - z
-    lost = (z - (d - back)) - (top + back)
-    is_top = z == top
-    return exp_sum(zero if is_top else d, zero if is_top else lost)
+def finite(top: Any) -> Any:
+    """Return the greatest prediction, or the greatest number if it is infinite."""
+    real = type(top)
+    most = real(DOUBLE_MOST) if real(DOUBLE_MOST) < real(math.inf) else real(SINGLE_MOST)
+    return most if top > most else top
 
 
 @register_jitable(**INLINE)
 def log_probability(z: Any, top: Any, mass: Any) -> Any:
     """Return ``(z - top) - mass``, where *mass* is the logarithm of the sum of all e."""
-    return (type(z)(0) if z == top else z - top) - mass
+    d = z - top
+    return (type(z)(0) if d > type(z)(0) else d) - mass
 
 
 @register_jitable(**INLINE)
@@ -152,19 +152,22 @@ def _weight_of(y: Any, w: Any, i: Any, ignored: Any, real: Any) -> Any:
 @register_jitable(**INLINE)
 def transpose(a: Any, first: Any, into: Any) -> None:
     """Write rows of *a* from the *first* on into columns."""
-    for i in range(into.shape[1]):
-        line = a[first + i]
-        for k in range(line.size):
-            into[k, i] = line[k]
+    for k in range(into.shape[0]):
+        column = into[k]
+        source = a[first : first + column.size, k]
+        for i in range(column.size):
+            column[i] = source[i]
 
 
 @register_jitable(**INLINE)
 def transpose_back(a: Any, first: Any, into: Any) -> None:
     """Write columns into the rows of *into* from the *first* on."""
-    for i in range(a.shape[1]):
-        line = into[first + i]
-        for k in range(line.size):
-            line[k] = a[k, i]
+    for start in range(0, a.shape[1], STRIP):
+        stop = min(a.shape[1], start + STRIP)
+        for k in range(a.shape[0]):
+            column, goal = a[k, start:stop], into[first + start : first + stop, k]
+            for i in range(column.size):
+                goal[i] = column[i]
 
 
 @register_jitable(**INLINE)
@@ -197,17 +200,19 @@ def columns_top(z: Any, top: Any) -> None:
         column = z[k]
         for i in range(column.size):
             top[i] = column[i] if column[i] > top[i] else top[i]
+    for i in range(first.size):
+        top[i] = finite(top[i])
 
 
 @register_jitable(**INLINE)
 def columns_exp(z: Any, e: Any, top: Any, rest: Any, ones: Any) -> None:
-    """Write exp(z - top) to *e*, which may be *z*, and their sum but for one 1 to *rest*."""
+    """Write exp(z - top) to *e*, another array than *z*, and their sum but for one 1 to *rest*."""
     for i in range(z.shape[1]):
         rest[i], ones[i] = 0.0, -1.0
     for k in range(z.shape[0]):
         source, column = z[k], e[k]
         for i in range(column.size):
-            x = exp_distance(source[i], top[i])
+            x = exp_difference(source[i], top[i])
             column[i] = x
             is_one = x == type(x)(1)
             rest[i] += 0.0 if is_one else np.float64(x)
@@ -235,7 +240,7 @@ def line_top(z: Any, lanes: Any) -> Any:
     top = lanes[0]
     for j in range(1, LANES):
         top = lanes[j] if lanes[j] > top else top
-    return top
+    return finite(top)
 
 
 @register_jitable(**INLINE)
@@ -263,7 +268,7 @@ def line_exp(z: Any, top: Any, e: Any, sums: Any, ones: Any) -> Any:
 @register_jitable(**INLINE)
 def _line_exp(z: Any, top: Any, e: Any, sums: Any, ones: Any, count: Any) -> None:
     for j in range(count):
-        x = exp_distance(z[j], top)
+        x = exp_difference(z[j], top)
         if e is not None:
             e[j] = x
         is_one = x == type(x)(1)

@@ -16,7 +16,7 @@ from nbloss._arrays import divide
 from nbloss._compile import compiled
 from nbloss._cpu.layout import PIECE
 from nbloss._cpu.pointwise import REALS, TARGETS, bounds_of, in_parallel
-from nbloss._cpu.row_kernels import Options, columns_dense, columns_sparse, lines_dense, lines_sparse
+from nbloss._cpu.row_kernels import MOST, Options, columns_dense, columns_sparse, lines_dense, lines_sparse
 from nbloss._cpu.row_layout import Rows, aligned, fitted
 from nbloss._row_program import RowProgram
 
@@ -70,7 +70,7 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
     real = z.dtype.type
     n, classes = z.shape if by_lines else z.shape[::-1]
     few = classes <= FEW or not by_lines
-    at_once = min(256, max(8, 4096 // classes // 8 * 8)) if few else max(1, 8192 // classes)
+    at_once = min(MOST, max(8, 4096 // classes // 8 * 8)) if few else min(MOST, max(1, 8192 // classes))
     sparse = program.sparse and program.softmax and y.ndim == 1 and not program.smoothing
     factors = None if program.factors is None else np.array(program.factors, z.dtype)
     ignored = program.ignored if y.ndim == 1 else None

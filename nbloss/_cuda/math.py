@@ -55,6 +55,15 @@ def exp_sum(x: Any, dx: Any) -> Any:
     return cuda.fma(e, dx, e) if type(x)(0) < e < type(x)(math.inf) else e
 
 
+@_implements(_math.exp_difference)
+def exp_difference(x: Any, top: Any) -> Any:
+    d = x - top
+    back = d - x
+    lost = (x - (d - back)) - (top + back)
+    e = math.exp(d)
+    return type(x)(1) if d >= type(x)(0) else cuda.fma(e, lost, e) if e > type(x)(0) else e
+
+
 @_implements(_math.log)
 def log(x: Any) -> Any:
     return math.log(x)
