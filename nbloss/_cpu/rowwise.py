@@ -147,3 +147,7 @@ def first_bad_label(y: Any, classes: int, ignored: int | None) -> int:
         if bad.any():
             return first + int(bad.argmax())
     return -1
+
+
+def run_matrix(program: RowProgram, y: Any, z: Any, w: Any, out: Any, real: np.dtype[Any]) -> None:
+    """Write to *out*, of shape (..., K, K), the weighted second derivatives by each two predictions of a row."""
