@@ -26,7 +26,14 @@ from nbloss.losses.binary.hinge_embedding import HingeEmbedding as HingeEmbeddin
 from nbloss.losses.binary.perceptron import Perceptron as Perceptron
 from nbloss.losses.binary.squared_hinge import SquaredHinge as SquaredHinge
 from nbloss.losses.multiclass.cross_entropy import CrossEntropy as CrossEntropy
+from nbloss.losses.multiclass.focal import Focal as Focal
+from nbloss.losses.multiclass.generalized_cross_entropy import GeneralizedCrossEntropy as GeneralizedCrossEntropy
+from nbloss.losses.multiclass.jensen_shannon import JensenShannon as JensenShannon
+from nbloss.losses.multiclass.kl_divergence import KLDivergence as KLDivergence
+from nbloss.losses.multiclass.multi_label_soft_margin import MultiLabelSoftMargin as MultiLabelSoftMargin
 from nbloss.losses.multiclass.nll import NLL as NLL
+from nbloss.losses.multiclass.poly1_cross_entropy import Poly1CrossEntropy as Poly1CrossEntropy
+from nbloss.losses.multiclass.symmetric_cross_entropy import SymmetricCrossEntropy as SymmetricCrossEntropy
 from nbloss.losses.regression.absolute_error import AbsoluteError as AbsoluteError
 from nbloss.losses.regression.absolute_percentage_error import AbsolutePercentageError as AbsolutePercentageError
 from nbloss.losses.regression.expectile import Expectile as Expectile

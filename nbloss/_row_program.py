@@ -32,5 +32,7 @@ class RowProgram(NamedTuple):
     """The label of rows that are left out."""
     scale: float
     """What multiplies every result, but no divisor."""
+    averaged: bool
+    """Whether results are divided by the number of classes."""
     kernels: dict[Any, Any]
     """What is compiled, by whatever keys the backends choose."""

@@ -64,6 +64,47 @@ def probability(logit: float) -> float:
     return 1 / (1 + e) if logit >= 0 else e / (1 + e)
 
 
+def masses(
+    y: Any, w: Any, labels: bool, factors: float | tuple[float, ...] | None, smoothing: float, ignored: int | None
+) -> tuple[Any, float]:
+    """Return for each class the weighted sum of its targets, and the sum of the weights of all rows.
+
+    Targets are rows, or labels, of which the greatest is that of the last class unless there is a tuple of factors.
+    """
+    lead = y.shape if labels else y.shape[:-1]
+    w = np.broadcast_to(w.reshape(w.shape + (1,) * (len(lead) - w.ndim) if w.ndim else ()), lead).astype(np.float64)
+    kept = w != 0 if ignored is None or not labels else (w != 0) & (y != ignored)
+    y, w = y[kept], w[kept]
+    if not w.size:
+        raise ValueError(f"y_true must have a row with a weight other than 0, got shape {lead}")
+    if labels:
+        classes = len(factors) if isinstance(factors, tuple) else int(y.max()) + 1
+        found = np.bincount(y.astype(np.int64), w, classes)
+    else:
+        found = w @ y.astype(np.float64)
+    total = float(w.sum())
+    found = found * (1 - smoothing) + found.sum() * smoothing / found.size
+    return found * (1.0 if factors is None else np.asarray(factors)), total
+
+
+def simplex(found: Any, slope: Callable[[float], float]) -> Any:
+    """Return the probabilities p, which sum to 1, for which ``found * slope(p)`` is the same in all classes.
+
+    *slope* falls; a class of which nothing was found has the probability 0.
+    """
+    share = (found / found.sum()).tolist()
+
+    def probabilities(level: float) -> list[float]:
+        return [
+            math.exp(root(lambda s, m=m: level - m * slope(math.exp(s)), -740.0, 0.0)) if m > 0 else 0.0  # type: ignore[misc]
+            for m in share
+        ]
+
+    most = max(m * slope(1 / len(share)) for m in share)
+    p = np.array(probabilities(root(lambda level: 1 - sum(probabilities(level)), 0.0, most)))
+    return p / p.sum()
+
+
 def share_of_negatives(y: Any) -> float:
     """Return the mean of 1 - y over labels or probabilities, or raise if they are none."""
     y = np.asarray(y)

@@ -51,6 +51,30 @@ CASES = [
     nbloss.HingeEmbedding(margin=2.0),
 ]
 
+ROW_CASES = [
+    nbloss.CrossEntropy(),
+    nbloss.CrossEntropy(label_smoothing=0.1, class_weight=(1.0, 2.0, 0.5, 0.0), base=2.0),
+    nbloss.CrossEntropy(from_logits=False),
+    nbloss.CrossEntropy(ignore_index=2),
+    nbloss.NLL(class_weight=(1.0, 2.0, 0.5, 0.0)),
+    nbloss.Focal(),
+    nbloss.Focal(gamma=0.0),
+    nbloss.Focal(gamma=1.7, alpha=(1.0, 2.0, 0.5, 0.0)),
+    nbloss.Focal(gamma=0.5, alpha=0.25),
+    nbloss.Focal(from_logits=False),
+    nbloss.Focal(gamma=1.7, from_logits=False),
+    nbloss.KLDivergence(),
+    nbloss.KLDivergence(from_logits=True, base=2.0),
+    nbloss.KLDivergence(log_input=True, log_target=True),
+    nbloss.JensenShannon(),
+    nbloss.JensenShannon(from_logits=True),
+    nbloss.Poly1CrossEntropy(),
+    nbloss.GeneralizedCrossEntropy(),
+    nbloss.SymmetricCrossEntropy(),
+    nbloss.MultiLabelSoftMargin(),
+]
+"""Losses of rows; those with a number for each class have 4 of them."""
+
 REPRESENTATIVES = [nbloss.Huber(delta=1.5), nbloss.BinaryCrossEntropy(), nbloss.BinaryFocal()]
 """A loss of the residual, one with exp and log, one with a parameter that may be None."""
 
@@ -124,3 +148,26 @@ def _extreme(loss: nbloss.Loss, n: int, dtype: type, seed: int) -> tuple[np.ndar
         z[i::37] = y[i::37] + dtype(bound)  # at the kinks of Huber and its like
     z = into(z, prediction)
     return y.astype(dtype), np.where(np.isfinite(z - y), z, dtype(0.5)).astype(dtype)
+
+
+def rows(
+    loss: nbloss.Loss, n: int, dtype: type = np.float64, *, labels: bool, classes: int = 4, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return targets and predictions of a loss of rows: rows of one class and of many, sure, unsure and wrong."""
+    rng = np.random.default_rng(seed)
+    some = rng.integers(0, classes, n)
+    if loss.domain.prediction == UNIT:
+        z = rng.dirichlet(np.ones(classes) / 2, n)
+        if not isinstance(loss, nbloss.JensenShannon):  # of which the textbook has 0 * inf there
+            z[::5] = np.eye(classes)[some[::5]]
+    else:
+        z = rng.normal(size=(n, classes)) * rng.choice([0.01, 1, 10, 80, 1e30], (n, 1))
+        z[::7] = np.round(z[::7, :1])  # all equal
+        if isinstance(loss, nbloss.NLL) or loss.parameters.get("log_input"):
+            z = -np.abs(z)
+    if labels:
+        return rng.integers(0, classes, n), z.astype(dtype)
+    t = np.where(rng.random((n, 1)) < 0.4, np.eye(classes)[some], rng.dirichlet(np.ones(classes), n))
+    if loss.parameters.get("log_target"):
+        t = np.log(np.maximum(t, 1e-5))
+    return t.astype(dtype), z.astype(dtype)

@@ -18,10 +18,12 @@ from nbloss._compile import inlined
 from nbloss._cpu.blocks import LANES, add_up, fold, row
 from nbloss._cpu.rows import (
     add_values,
+    but_one,
     columns_exp,
     columns_top,
     complement,
     factor_of,
+    inverse_of_mass,
     is_inside,
     label_of,
     line_exp,
@@ -45,7 +47,7 @@ from nbloss._row_program import RowProgram
 
 CHUNK = 4  # blocks that share a scratch
 MOST = 256
-"""The most rows in a block. A constant: LLVM tells rows of one scratch apart, and so vectorises, by constant distances."""
+"""The most rows in a block. A constant: by constant distances LLVM tells rows of a scratch apart, and vectorises."""
 
 
 class Options(NamedTuple):
@@ -71,7 +73,6 @@ def columns_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
 
     def block(y, z, w, first, rows, classes, numbers, options, wide, narrow, sums, gradient, hessian):  # type: ignore[no-untyped-def]
         real = wide.dtype.type
-        one = real(1)
         e = wide[0, : classes * rows].reshape(classes, rows)
         other = wide[1, : classes * rows].reshape(classes, rows)
         values, weight, top, r, inverse, own = narrow[0], narrow[1], narrow[2], narrow[3], narrow[4], narrow[5]
@@ -87,7 +88,7 @@ def columns_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
             bend[i] = e[np.int64(own[i]), i]
         for i in range(rows):
             r[i] = real(sums[0, i])
-            turn = one / (one + r[i])
+            turn = inverse_of_mass(r[i])
             p, q = bend[i] * turn, complement(bend[i], r[i], turn)
             x = log_probability(slope[i], top[i], log_mass(r[i]))
             v, a, b = f(values[i], x, p, q, *numbers, *choices)
@@ -122,17 +123,18 @@ def columns_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
 
     def block(y, z, w, first, rows, classes, numbers, options, wide, narrow, sums, gradient, hessian):  # type: ignore[no-untyped-def]
         real = wide.dtype.type
-        one = real(1)
+        zero, one = real(0), real(1)
         x = wide[0, : classes * rows].reshape(classes, rows)
         e = wide[1, : classes * rows].reshape(classes, rows)
         t = wide[2, : classes * rows].reshape(classes, rows)
         values, weight, top, r, inverse, mass = narrow[0], narrow[1], narrow[2], narrow[3], narrow[4], narrow[5]
-        v_sum, a_sum, b_sum = sums[2], sums[3], sums[4]
+        v_sum, a_top, a_below, b_top, b_below = sums[2], sums[3], sums[4], sums[5], sums[6]
         load(z, first, x)
         targets(y, first, t, load)
         for i in range(rows):
             weight[i] = weight_of(y, w, first + i, options.ignored, real) * options.scale
-            v_sum[i], a_sum[i], b_sum[i], values[i] = 0.0, 0.0, 0.0, one
+            v_sum[i], values[i] = 0.0, one
+            a_top[i], a_below[i], b_top[i], b_below[i] = 0.0, 0.0, 0.0, 0.0
         for k in range(classes):
             wanted, column, factor = t[k], x[k], factor_of(options.factors, k, real)
             for i in range(rows):
@@ -144,7 +146,7 @@ def columns_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
             columns_exp(x, e, top, sums[0], sums[1])
             for i in range(rows):
                 r[i] = real(sums[0, i])
-                inverse[i], mass[i] = one / (one + r[i]), log_mass(r[i])
+                inverse[i], mass[i] = inverse_of_mass(r[i]), log_mass(r[i])
         for k in range(classes):
             wanted, column, powers = t[k], x[k], e[k]
             for i in range(rows):
@@ -152,8 +154,11 @@ def columns_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                     column[i] = log_probability(column[i], top[i], mass[i])
                     p, q = powers[i] * inverse[i], complement(powers[i], r[i], inverse[i])
                     v, a, b = f(wanted[i], column[i], p, q, *numbers, *choices)
-                    a_sum[i] += a
-                    b_sum[i] += b
+                    is_top = powers[i] == one
+                    a_top[i] += a if is_top else zero
+                    b_top[i] += b if is_top else zero
+                    a_below[i] += zero if is_top else a
+                    b_below[i] += zero if is_top else b
                 else:
                     v, a, b = f(wanted[i], column[i], column[i], one - column[i], *numbers, *choices)
                 v_sum[i] += v
@@ -168,7 +173,11 @@ def columns_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                     if softmax:
                         p, q = powers[i] * inverse[i], complement(powers[i], r[i], inverse[i])
                         v, a, b = f(wanted[i], column[i], p, q, *numbers, *choices)
-                        g, h = pulled_back(a, b, real(a_sum[i]), real(a_sum[i] - a), real(b_sum[i] - b), p, q) if pulled else (a, b)
+                        g, h = a, b
+                        if pulled:
+                            other_a = but_one(a, powers[i], a_top[i], a_below[i])
+                            other_b = but_one(b, powers[i], b_top[i], b_below[i])
+                            g, h = pulled_back(a, b, other_a, other_b, p, q)
                     else:
                         v, g, h = f(wanted[i], column[i], column[i], one - column[i], *numbers, *choices)
                     if gradient is not None:
@@ -193,7 +202,7 @@ def lines_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
         top = line_top(z, lanes)
         e = gradient if gradient is not None else hessian
         r = real(line_exp(z, top, e, sums[0], sums[1]))
-        turn = real(1) / (real(1) + r)
+        turn = inverse_of_mass(r)
         own = exp_difference(z[k], top)
         p, q = own * turn, complement(own, r, turn)
         x = log_probability(z[k], top, log_mass(r))
@@ -222,15 +231,16 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
 
     def line(y, i, z, weight, numbers, options, lanes, sums, gradient, hessian):  # type: ignore[no-untyped-def]
         real = lanes.dtype.type
-        one = real(1)
+        zero, one = real(0), real(1)
         top, r, turn, mass = one, one, one, one
         if softmax:
             top = line_top(z, lanes)
             r = real(line_exp(z, top, None, sums[0], sums[1]))
-            turn, mass = one / (one + r), log_mass(r)
-        v_sum, a_sum, b_sum = sums[2], sums[3], sums[4]
+            turn, mass = inverse_of_mass(r), log_mass(r)
+        v_sum, a_top, a_below, b_top, b_below = sums[2], sums[3], sums[4], sums[5], sums[6]
         for j in range(LANES):
-            v_sum[j], a_sum[j], b_sum[j], lanes[j] = 0.0, 0.0, 0.0, one
+            v_sum[j], lanes[j] = 0.0, one
+            a_top[j], a_below[j], b_top[j], b_below[j] = 0.0, 0.0, 0.0, 0.0
         for first in range(0, z.size, LANES):
             some = z[first : first + LANES]
             for j in range(some.size):
@@ -242,18 +252,23 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                     e = exp_difference(some[j], top)
                     p, q = e * turn, complement(e, r, turn)
                     v, a, b = f(t, log_probability(some[j], top, mass), p, q, *numbers, *choices)
-                    a_sum[j] += a
-                    b_sum[j] += b
+                    is_top = e == one
+                    a_top[j] += a if is_top else zero
+                    b_top[j] += b if is_top else zero
+                    a_below[j] += zero if is_top else a
+                    b_below[j] += zero if is_top else b
                 else:
                     v, a, b = f(t, some[j], some[j], one - some[j], *numbers, *choices)
                 v_sum[j] += v
         fold(v_sum)
-        fold(a_sum)
-        fold(b_sum)
+        fold(a_top)
+        fold(a_below)
+        fold(b_top)
+        fold(b_below)
         factor = weight
         for j in range(LANES):
             factor *= lanes[j]  # nan where an element of the row lies outside the domain
-        pull, whole_a, whole_b = factor * options.pull, a_sum[0], b_sum[0]
+        pull = factor * options.pull
         if gradient is not None or hessian is not None:
             for k in range(z.size):
                 u = target_of(y, i, k, real)
@@ -262,7 +277,10 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                     e = exp_difference(z[k], top)
                     p, q = e * turn, complement(e, r, turn)
                     v, a, b = f(t, log_probability(z[k], top, mass), p, q, *numbers, *choices)
-                    g, h = pulled_back(a, b, real(whole_a), real(whole_a - a), real(whole_b - b), p, q) if pulled else (a, b)
+                    g, h = a, b
+                    if pulled:
+                        other_a, other_b = but_one(a, e, a_top[0], a_below[0]), but_one(b, e, b_top[0], b_below[0])
+                        g, h = pulled_back(a, b, other_a, other_b, p, q)
                 else:
                     v, g, h = f(t, z[k], z[k], one - z[k], *numbers, *choices)
                 if gradient is not None:
@@ -282,9 +300,7 @@ def _each(line: Any) -> Any:
         for j in range(rows):
             i = first + j
             weight = weight_of(y, w, i, options.ignored, real) * options.scale
-            narrow[0, j] = line(
-                y, i, z[i], weight, numbers, options, wide[0], sums, row(gradient, i), row(hessian, i)
-            )
+            narrow[0, j] = line(y, i, z[i], weight, numbers, options, wide[0], sums, row(gradient, i), row(hessian, i))
 
     return inlined(block)
 
@@ -299,7 +315,7 @@ def _driven(block: Any, by_lines: bool, by_columns: bool) -> Any:
         room = classes * at_once if by_columns else LANES
         for chunk in prange((blocks + CHUNK - 1) // CHUNK):
             wide, narrow = np.empty((3, room), z.dtype), np.empty((10, MOST), z.dtype)
-            sums = np.empty((5, MOST))
+            sums = np.empty((7, MOST))
             for b in range(chunk * CHUNK, min(blocks, (chunk + 1) * CHUNK)):
                 first = b * at_once
                 rows = min(n - first, at_once)

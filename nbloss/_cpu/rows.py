@@ -15,7 +15,7 @@ from numba.extending import overload, register_jitable
 
 from nbloss._compile import INLINE
 from nbloss._cpu.blocks import LANES, fold, part
-from nbloss._math import exp_difference, log1p
+from nbloss._math import exp_difference, fma, log1p
 
 STRIP = 32  # rows that are written back together, while their lines are in the cache
 DOUBLE_MOST, SINGLE_MOST = float(np.finfo(np.float64).max), float(np.finfo(np.float32).max)
@@ -47,15 +47,34 @@ def log_mass(rest: Any) -> Any:
 
 
 @register_jitable(**INLINE)
+def inverse_of_mass(rest: Any) -> Any:
+    """Return ``1 / (1 + rest)``, as if the sum were not rounded."""
+    one = type(rest)(1)
+    mass = one + rest
+    inverse = one / mass
+    lost = (one - mass) + rest if rest < one else (rest - mass) + one
+    return inverse - inverse * (fma(mass, inverse, -one) + lost * inverse)
+
+
+@register_jitable(**INLINE)
 def complement(e: Any, rest: Any, inverse: Any) -> Any:
     """Return ``1 - e * inverse``, where *inverse* is ``1 / (1 + rest)``, as a product of positive numbers."""
     return (rest + (type(e)(1) - e)) * inverse
 
 
 @register_jitable(**INLINE)
-def pulled_back(a: Any, b: Any, all_a: Any, other_a: Any, other_b: Any, p: Any, q: Any) -> Any:
+def but_one(x: Any, e: Any, at_top: Any, below: Any) -> Any:
+    """Return the sum of all classes but that of *x*, where *at_top* is that of classes whose e is 1, *below* the rest.
+
+    Where one class has nearly all the probability, what the others add would be lost in the sum of all.
+    """
+    return type(e)((at_top - x) + below if e == type(e)(1) else (below - x) + at_top)
+
+
+@register_jitable(**INLINE)
+def pulled_back(a: Any, b: Any, other_a: Any, other_b: Any, p: Any, q: Any) -> Any:
     """Return the derivatives by a logit, from those by log-probabilities: of its own class, a and b, and of others."""
-    return a * q - p * other_a, (b * q) * q + (other_b * p) * p - (all_a * p) * q
+    return a * q - p * other_a, (b * q) * q + (other_b * p) * p - ((a + other_a) * p) * q
 
 
 @register_jitable(**INLINE)

@@ -68,16 +68,17 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
     """Run the kernel for arrays that fit it; return the sum of the values."""
     y, z, w, value, gradient, hessian = rows
     real = z.dtype.type
-    n, classes = z.shape if by_lines else z.shape[::-1]
+    classes = z.shape[1] if by_lines else z.shape[0]
     few = classes <= FEW or not by_lines
     at_once = min(MOST, max(8, 4096 // classes // 8 * 8)) if few else min(MOST, max(1, 8192 // classes))
     sparse = program.sparse and program.softmax and y.ndim == 1 and not program.smoothing
     factors = None if program.factors is None else np.array(program.factors, z.dtype)
     ignored = program.ignored if y.ndim == 1 else None
+    scale = program.scale / (classes if program.averaged else 1)
     with np.errstate(over="ignore"):
-        options = Options(
-            factors, real(program.smoothing), real(program.smoothing / classes), ignored, real(program.scale), real(pull)
-        )
+        numbers = map(real, (program.smoothing, program.smoothing / classes, scale, pull))
+        smoothing, share, scale, pull = numbers
+    options = Options(factors, smoothing, share, ignored, scale, pull)
     key = (
         want, y.dtype, y.ndim, z.dtype, None if w is None else w.dtype, by_lines, few, sparse, factors is None,
         ignored is None, in_parallel(z.size),
@@ -92,24 +93,20 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
 def _compiled(program: RowProgram, key: tuple[Any, ...]) -> Any:
     want, target, rank, dtype, weight, by_lines, few, sparse, no_factors, no_ignored, parallel = key
     real = REALS[dtype]
-    if few:
-        make = columns_sparse if sparse else columns_dense
-    else:
-        make = lines_sparse if sparse else lines_dense
+    make = {
+        (True, True): columns_sparse, (True, False): columns_dense,
+        (False, True): lines_sparse, (False, False): lines_dense,
+    }[few, sparse]  # fmt: skip
     bounds = (*bounds_of(program.domain.target, dtype), *bounds_of(program.domain.prediction, dtype))
     kernel = make(program, bounds if rank == 2 else (-math.inf, math.inf, *bounds[2:]), by_lines)
-    options = types.NamedTuple(
-        [
-            types.none if no_factors else _readonly(real, 1), real, real, types.none if no_ignored else int64, real, real,
-        ],
-        Options,
-    )  # fmt: skip
-    value, gradient, hessian = (
-        types.Array(real, rank, "C") if letter in want else types.none for letter, rank in (("v", 1), ("g", 2), ("h", 2))
-    )
+    factors, ignored = types.none if no_factors else real[::1], types.none if no_ignored else int64
+    weights = types.none if weight is None else _readonly(REALS[weight], 1)
+    ranks = {"v": 1, "g": 2, "h": 2}
     signature = (
-        _readonly(TARGETS[target], rank), _readonly(real, 2), types.none if weight is None else _readonly(REALS[weight], 1),
-        int64, types.Tuple([real] * len(program.numbers)), options, value, gradient, hessian,
+        _readonly(TARGETS[target], rank), _readonly(real, 2), weights, int64,
+        types.Tuple([real] * len(program.numbers)),
+        types.NamedTuple([factors, real, real, ignored, real, real], Options),
+        *(types.Array(real, ranks[letter], "C") if letter in want else types.none for letter in "vgh"),
     )  # fmt: skip
     names = (
         want, target, rank, dtype, weight, "lines" if by_lines else "columns", make.__name__, not no_factors,
@@ -150,4 +147,41 @@ def first_bad_label(y: Any, classes: int, ignored: int | None) -> int:
 
 
 def run_matrix(program: RowProgram, y: Any, z: Any, w: Any, out: Any, real: np.dtype[Any]) -> None:
-    """Write to *out*, of shape (..., K, K), the weighted second derivatives by each two predictions of a row."""
+    """Write to *out*, of shape (..., K, K), the weighted second derivatives by each two predictions of a row.
+
+    The diagonal is what the kernel for Hessians gives; the rest is made of what each class adds, its derivatives by x,
+    which the same kernel gives if they are not pulled back.
+    """
+    lead, classes = z.shape[:-1], z.shape[-1]
+    alone = program._replace(
+        pulled=False, sparse=False, scale=1.0, averaged=False, kernels=program.kernels.setdefault("alone", {})
+    )
+    at_once = max(1, PIECE // classes**2)
+    if w is not None:
+        w = np.broadcast_to(w.reshape(w.shape + (1,) * (len(lead) - w.ndim) if w.ndim else ()), lead)
+    for first in range(0, math.prod(lead), at_once):
+        at = np.unravel_index(np.arange(first, min(math.prod(lead), first + at_once)), lead) if lead else ()
+        some_y, some_z, some_w = y[at], z[at], None if w is None else w[at]
+        block, h = np.zeros((*some_z.shape, classes), real), np.empty(some_z.shape, real)
+        run(program, "h", False, some_y, some_z, some_w, [h], real)
+        if program.softmax:
+            a, b = np.empty(some_z.shape, real), np.empty(some_z.shape, real)
+            run(alone, "gh", False, some_y, some_z, None, [a, b], real)
+            block[...] = _mixed(a, b, _softmax(some_z, real))
+            block *= real.type(program.scale)
+            if some_w is not None:
+                block = np.where(some_w[..., None, None] == 0, real.type(0), block * some_w[..., None, None])
+        np.einsum("...ii->...i", block)[...] = h
+        out[at] = block
+
+
+def _softmax(z: Any, real: np.dtype[Any]) -> Any:
+    e = np.exp(z.astype(real) - z.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def _mixed(a: Any, b: Any, p: Any) -> Any:
+    """Return the derivatives by two different logits of a row, from those by log-probabilities."""
+    all_a, all_b = (x.sum(-1, dtype=np.float64)[..., None, None].astype(x.dtype) for x in (a, b))
+    crossed = b[..., :, None] * p[..., None, :]
+    return (all_a + all_b) * (p[..., :, None] * p[..., None, :]) - crossed - np.swapaxes(crossed, -1, -2)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nbloss import _arrays, _statistics
-from nbloss._math import exp
+from nbloss._math import exp, sigmoids
 from nbloss._place import backend_of
 from nbloss._row_program import RowProgram
 from nbloss.families.pointwise import WANTED
@@ -42,6 +42,9 @@ class Rowwise(Loss):
     sparse: ClassVar[bool] = True
     """Whether a class whose target is 0 adds nothing."""
 
+    averaged: ClassVar[bool] = False
+    """Whether the sum is divided by K."""
+
     @property
     def softmax(self) -> bool:
         """Whether the loss is of the softmax of the predictions."""
@@ -62,6 +65,11 @@ class Rowwise(Loss):
     def factors(self) -> float | tuple[float, ...] | None:
         """What multiplies the target of each class; only that of `class_weight` counts in the divisor of a mean."""
         return self.parameters.get("class_weight")
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether targets can be labels."""
+        return True
 
     @property
     def link(self) -> RowProgram:
@@ -89,8 +97,8 @@ class Rowwise(Loss):
         Parameters
         ----------
         y_true : array_like
-            Rows of targets, or labels, of which the greatest is that of the last class unless there are class weights;
-            in host memory.
+            A vector of labels, of which the greatest is that of the last class unless the loss has a number for each
+            class, or rows of targets, (..., K); in host memory.
         sample_weight : float or array_like, optional
             As in :meth:`value`.
 
@@ -107,14 +115,34 @@ class Rowwise(Loss):
         TypeError
             If the loss has no such constant, or the arrays are not in host memory.
         """
-        share = self.minimiser(self._masses(y_true, sample_weight))
+        backend = backend_of(y_true=y_true, sample_weight=sample_weight)
+        y = backend.as_host(y_true, "y_true")
+        w = backend.as_host(1.0 if sample_weight is None else sample_weight, "sample_weight")
+        labels = y.ndim == 1
+        if not y.ndim:
+            raise ValueError("y_true must be a vector of labels or rows of targets, got a single number")
+        _arrays.check_weight(w, y.shape if labels else y.shape[:-1])
+        options, factors = self.parameters, self.factors
+        if isinstance(factors, tuple) and not labels:
+            _arrays.check_vector(factors, y.shape, "y_true's weights")
+        ignored = options.get("ignore_index")
+        if labels:
+            most = len(factors) if isinstance(factors, tuple) else max(1, int(y.max(initial=0)) + 1)
+            backend.rowwise.check_labels(y, most, ignored)
+        elif not ((y >= self.domain.target.low) & (y <= self.domain.target.high)).all():
+            raise ValueError(f"y_true must lie in {self.domain.target}, got rows with other numbers")
+        masses, total = _statistics.masses(y, w, labels, factors, options.get("label_smoothing", 0.0), ignored)
+        p = self.minimiser(masses, total)
+        if self.link is AS_IT_IS:
+            return p
         with np.errstate(divide="ignore"):
-            return share if self.link is AS_IT_IS else np.log(share)
+            return np.log(p) - np.log1p(-p) if self.link is SIGMOID else np.log(p)
 
-    def minimiser(self, masses: Any) -> Any:
-        """Return the constant probabilities with the least loss, where *masses* are the summed targets of the classes.
+    def minimiser(self, masses: Any, total: float) -> Any:
+        """Return the constant probabilities with the least loss.
 
-        By default, those of losses like the cross-entropy.
+        *masses* are the weighted sums of the targets of each class, *total* that of the weights. By default, what
+        losses like the cross-entropy have.
         """
         return masses / masses.sum()
 
@@ -169,6 +197,7 @@ class Rowwise(Loss):
             parameters.get("label_smoothing", 0.0),
             parameters.get("ignore_index"),
             scale,
+            self.averaged,
             _kernels.setdefault(shared, {}),
         )
 
@@ -186,6 +215,8 @@ class Rowwise(Loss):
                 _arrays.check_vector(x, z.shape, name)
         ignored = self.parameters.get("ignore_index")
         if len(y.shape) < len(z.shape):
+            if not self.takes_labels:
+                raise ValueError("y_true must hold rows where log_target is True, got labels")
             backend.rowwise.check_labels(y, z.shape[-1], ignored)
         elif ignored is not None:
             raise ValueError("y_true must hold labels where ignore_index is given, got rows of targets")
@@ -207,14 +238,6 @@ class Rowwise(Loss):
             results[0] = backend.number(results[0])
         return results[0] if len(names) == 1 else tuple(results)
 
-    def _masses(self, y_true: Any, sample_weight: Any) -> Any:
-        """Return for each class the weighted sum of its targets, as the formula takes them."""
-        backend = backend_of(y_true=y_true, sample_weight=sample_weight)
-        y = backend.as_host(y_true, "y_true")
-        w = backend.as_host(1.0 if sample_weight is None else sample_weight, "sample_weight")
-        classes = len(self.factors) if isinstance(self.factors, tuple) else None
-        return _statistics.masses(y, w, classes, self.parameters)
-
 
 # Maps of rows
 
@@ -231,12 +254,16 @@ def row_map(program: RowProgram, x: Any, want: str = "g", out: Any = None) -> An
 
 def _mapping(formula: Callable[..., Any], softmax: bool) -> RowProgram:
     return RowProgram(
-        formula, (), (), Domain(REAL, REAL), softmax, False, False, None, False, 0.0, None, 1.0, {}
+        formula, (), (), Domain(REAL, REAL), softmax, False, False, None, False, 0.0, None, 1.0, False, {}
     )
 
 
 def _probability_and_logarithm(t: float, x: float, p: float, q: float) -> tuple[float, float, float]:
     return type(x)(0), p, x
+
+
+def _sigmoid(t: float, x: float, p: float, q: float) -> tuple[float, float, float]:
+    return type(x)(0), sigmoids(x)[0], x
 
 
 def _exp(t: float, x: float, p: float, q: float) -> tuple[float, float, float]:
@@ -248,5 +275,6 @@ def _as_it_is(t: float, x: float, p: float, q: float) -> tuple[float, float, flo
 
 
 SOFTMAX = _mapping(_probability_and_logarithm, True)
+SIGMOID = _mapping(_sigmoid, False)
 EXP = _mapping(_exp, False)
 AS_IT_IS = _mapping(_as_it_is, False)

@@ -25,3 +25,8 @@ def softmax(m: Any, z: Any) -> list[Any]:
 def log_of(m: Any, base: Any) -> Any:
     """Return the natural logarithm of a base, 1 for None."""
     return 1 if base is None else m.log(base)
+
+
+def of_classes(x: Any, z: Any) -> Any:
+    """Return the number that each class has of a parameter that is a number for all, one for each, or None for 1."""
+    return x if isinstance(x, tuple) else (1 if x is None else x,) * len(z)

@@ -6,7 +6,7 @@ from typing import Any
 from nbloss._math import log
 from nbloss.families.rowwise import Rowwise
 from nbloss.loss import NON_NEGATIVE, UNIT, Interval, choice, label, param, vector
-from nbloss.losses.multiclass._reference import log_of, log_softmax, targets
+from nbloss.losses.multiclass._reference import log_of, log_softmax, of_classes, targets
 
 BASE = Interval(1, low_open=True)
 
@@ -18,9 +18,9 @@ class CrossEntropy(Rowwise):
     .. math:: \ell(t, z) = -\sum_k c_k \, \bigl( (1 - \varepsilon) \, t_k + \varepsilon / K \bigr) \log p_k,
               \qquad p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}
 
-    with the class weights :math:`c` and the label smoothing :math:`\varepsilon`. Targets are labels, 0 to K - 1, or rows
-    of probabilities in [0, 1], which are used as they are, also if they do not sum to 1. There is no kink; with soft
-    targets the least loss is their entropy, not 0.
+    with the class weights :math:`c` and the label smoothing :math:`\varepsilon`. Targets are labels, 0 to K - 1, or
+    rows of probabilities in [0, 1], which are used as they are, also if they do not sum to 1. There is no kink; with
+    soft targets the least loss is their entropy, not 0.
 
     From logits, the gradient by :math:`z_k` is :math:`p_k - t_k` without weights and smoothing, and the diagonal of the
     Hessian :math:`p_k (1 - p_k)`. The link is the softmax. From probabilities, y_pred is p itself, in [0, 1], which is
@@ -72,6 +72,7 @@ class CrossEntropy(Rowwise):
         if y == ignore_index:
             return 0
         logs = log_softmax(m, z) if from_logits else [m.log(p) for p in z]
-        weights = class_weight if isinstance(class_weight, tuple) else [1 if class_weight is None else class_weight] * len(z)
+        weights = of_classes(class_weight, z)
         smooth = [t * (1 - label_smoothing) + label_smoothing / len(z) for t in targets(y, z)]
-        return -sum(c * t * x for c, t, x in zip(weights, smooth, logs, strict=True)) / log_of(m, base)
+        terms = zip(weights, smooth, logs, strict=True)
+        return -sum(c * t * x for c, t, x in terms if c * t != 0) / log_of(m, base)

@@ -5,7 +5,7 @@ from typing import Any
 
 from nbloss.families.rowwise import EXP, Rowwise
 from nbloss.loss import NON_NEGATIVE, REAL, UNIT, Domain, label, vector
-from nbloss.losses.multiclass._reference import targets
+from nbloss.losses.multiclass._reference import of_classes, targets
 
 
 @dataclass(frozen=True)
@@ -50,5 +50,6 @@ class NLL(Rowwise):
     def reference(m: Any, y: Any, z: Any, class_weight: Any, ignore_index: Any) -> Any:
         if y == ignore_index:
             return 0
-        weights = class_weight if isinstance(class_weight, tuple) else [1 if class_weight is None else class_weight] * len(z)
-        return -sum(c * t * x for c, t, x in zip(weights, targets(y, z), z, strict=True))
+        weights = of_classes(class_weight, z)
+        terms = zip(weights, targets(y, z), z, strict=True)
+        return -sum(c * t * x for c, t, x in terms if c * t != 0)
