@@ -13,6 +13,14 @@ from __future__ import annotations
 from typing import Any
 
 from nbloss import reference as reference
+from nbloss.functions import binary_entropy as binary_entropy
+from nbloss.functions import class_weights as class_weights
+from nbloss.functions import entropy as entropy
+from nbloss.functions import information as information
+from nbloss.functions import log_softmax as log_softmax
+from nbloss.functions import pcoc as pcoc
+from nbloss.functions import sigmoid as sigmoid
+from nbloss.functions import softmax as softmax
 from nbloss.loss import Domain as Domain
 from nbloss.loss import Interval as Interval
 from nbloss.loss import Loss as Loss
@@ -55,6 +63,7 @@ ALL: tuple[type[Loss], ...] = tuple(
 """Every loss class: those imported above."""
 
 __all__ = ["ALL", "Domain", "Interval", "Loss", "get", "reference"]
+__all__ += ["binary_entropy", "class_weights", "entropy", "information", "log_softmax", "pcoc", "sigmoid", "softmax"]
 __all__ += [loss.__name__ for loss in ALL]
 
 

@@ -75,7 +75,7 @@ def masses(
     w = np.broadcast_to(w.reshape(w.shape + (1,) * (len(lead) - w.ndim) if w.ndim else ()), lead).astype(np.float64)
     kept = w != 0 if ignored is None or not labels else (w != 0) & (y != ignored)
     y, w = y[kept], w[kept]
-    if not w.size:
+    if not w.size or not y.size:
         raise ValueError(f"y_true must have a row with a weight other than 0, got shape {lead}")
     if labels:
         classes = len(factors) if isinstance(factors, tuple) else int(y.max()) + 1

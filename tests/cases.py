@@ -161,7 +161,7 @@ def rows(
         if not isinstance(loss, nbloss.JensenShannon):  # of which the textbook has 0 * inf there
             z[::5] = np.eye(classes)[some[::5]]
     else:
-        z = rng.normal(size=(n, classes)) * rng.choice([0.01, 1, 10, 80, 1e30], (n, 1))
+        z = rng.normal(size=(n, classes)) * rng.choice([0.01, 1, 10, 20, 1e30], (n, 1))
         z[::7] = np.round(z[::7, :1])  # all equal
         if isinstance(loss, nbloss.NLL) or loss.parameters.get("log_input"):
             z = -np.abs(z)

@@ -28,6 +28,11 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any], z: Any, like: Any) -> np
     return np.empty(shape, dtype) if shape != z.shape else np.empty_like(z, dtype)
 
 
+def to_last(a: np.ndarray[Any, Any], axis: int) -> np.ndarray[Any, Any]:
+    """Return a view of *a* in which *axis* is the last."""
+    return np.moveaxis(a, axis, -1)
+
+
 def number(a: np.ndarray[Any, Any]) -> Any:
     """Return the number in a 0-d array."""
     return a[()]

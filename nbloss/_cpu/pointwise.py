@@ -57,6 +57,11 @@ def run(
     outs[0][()] = divide(total, weight) if mean else total
 
 
+def ratio(total: Any, weight: Any, result: Any) -> None:
+    """Write the quotient of two 0-d arrays."""
+    result[()] = divide(float(total[()]), float(weight[()]))
+
+
 def _nothing(y: Any, z: Any) -> tuple[Any, Any, Any]:
     return type(z)(0), type(z)(0), type(z)(0)
 

@@ -23,6 +23,7 @@ from nbloss._cpu.rows import (
     columns_top,
     complement,
     factor_of,
+    finite,
     inverse_of_mass,
     is_inside,
     label_of,
@@ -59,7 +60,7 @@ class Options(NamedTuple):
     share: Any
     """What every class gets of the smoothing: its K-th part."""
     ignored: Any
-    """A label, or None."""
+    """The label of rows that are left out."""
     scale: Any
     """What multiplies all results ..."""
     pull: Any
@@ -83,7 +84,7 @@ def columns_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
             k = label_of(y, first + i, options.ignored)
             own[i], slope[i], values[i] = real(k), other[k, i], factor_of(options.factors, k, real)
             weight[i] = weight_of(y, w, first + i, options.ignored, real) * options.scale
-        columns_exp(other, e, top, sums[0], sums[1])
+        columns_exp(other, e, top, r, sums[0], sums[1])
         for i in range(rows):
             bend[i] = e[np.int64(own[i]), i]
         for i in range(rows):
@@ -143,7 +144,7 @@ def columns_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                 wanted[i] = smoothed(wanted[i], factor, options.smoothing, options.share)
         if softmax:
             columns_top(x, top)
-            columns_exp(x, e, top, sums[0], sums[1])
+            columns_exp(x, e, top, r, sums[0], sums[1])
             for i in range(rows):
                 r[i] = real(sums[0, i])
                 inverse[i], mass[i] = inverse_of_mass(r[i]), log_mass(r[i])
@@ -203,7 +204,7 @@ def lines_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
         e = gradient if gradient is not None else hessian
         r = real(line_exp(z, top, e, sums[0], sums[1]))
         turn = inverse_of_mass(r)
-        own = exp_difference(z[k], top)
+        own = exp_difference(z[k], finite(top))
         p, q = own * turn, complement(own, r, turn)
         x = log_probability(z[k], top, log_mass(r))
         v, a, b = f(factor_of(options.factors, k, real), x, p, q, *numbers, *choices)
@@ -249,7 +250,7 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                 lanes[j] *= nan_unless(inside, real)
                 t = smoothed(u, factor_of(options.factors, first + j, real), options.smoothing, options.share)
                 if softmax:
-                    e = exp_difference(some[j], top)
+                    e = exp_difference(some[j], finite(top))
                     p, q = e * turn, complement(e, r, turn)
                     v, a, b = f(t, log_probability(some[j], top, mass), p, q, *numbers, *choices)
                     is_top = e == one
@@ -274,7 +275,7 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                 u = target_of(y, i, k, real)
                 t = smoothed(u, factor_of(options.factors, k, real), options.smoothing, options.share)
                 if softmax:
-                    e = exp_difference(z[k], top)
+                    e = exp_difference(z[k], finite(top))
                     p, q = e * turn, complement(e, r, turn)
                     v, a, b = f(t, log_probability(z[k], top, mass), p, q, *numbers, *choices)
                     g, h = a, b

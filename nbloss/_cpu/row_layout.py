@@ -6,7 +6,6 @@ fixed size, piece by piece.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -14,7 +13,6 @@ import numpy as np
 
 from nbloss._arrays import coalesce
 from nbloss._cpu.layout import PIECE
-from nbloss._cpu.pointwise import REALS, TARGETS
 
 
 class Rows(NamedTuple):
@@ -53,14 +51,15 @@ def aligned(rows: Rows) -> Iterator[Rows]:
 
 
 def fitted(rows: Rows, real: np.dtype[Any], call: Callable[[Rows, bool], float]) -> float:
-    """Return the sum of ``call(rows, by_lines)`` over pieces in the type *real*, and bring back what it writes.
+    """Return the sum of ``call(rows, by_lines)`` over pieces that a kernel for the type *real* takes.
 
-    The rows are contiguous or, unless *by_lines*, their columns are, and then the arrays come transposed.
+    Labels come as int64 and weights as float64. Rows are contiguous or, unless *by_lines*, their columns are, and then
+    the arrays come transposed. What fits is not copied.
     """
     wide = [a for a in (rows.z, rows.gradient, rows.hessian, rows.y) if a is not None and a.ndim == 2]
     narrow = [a for a in (rows.w, rows.value, rows.y) if a is not None and a.ndim == 1]
-    fits = all(a.dtype == real for a in wide) and (rows.value is None or rows.value.dtype == real)
-    fits = fits and (rows.y.ndim == 2 or rows.y.dtype in TARGETS) and (rows.w is None or rows.w.dtype in REALS)
+    types = Rows(real if rows.y.ndim == 2 else np.dtype(np.int64), real, np.dtype(np.float64), real, real, real)
+    fits = all(a is None or a.dtype == dtype for a, dtype in zip(rows, types, strict=True))
     if fits and all(a.flags.aligned for a in (*wide, *narrow)) and all(a.flags.c_contiguous for a in narrow):
         if all(a.flags.c_contiguous for a in wide):
             return call(rows, True)
@@ -70,16 +69,17 @@ def fitted(rows: Rows, real: np.dtype[Any], call: Callable[[Rows, bool], float])
     at_once = max(1, PIECE // rows.z.shape[-1])
     for first in range(0, len(rows.z), at_once):
         some = rows.each(lambda a, first=first: a[first : first + at_once])  # type: ignore[misc]
-        labels = some.y.ndim == 1
-        copies = Rows(
-            some.y.astype(np.int64 if labels else real, order="C"),
-            some.z.astype(real, order="C"),
-            None if some.w is None else some.w.astype(np.float64),
-            *(None if a is None else np.empty(a.shape, real) for a in some[3:]),
-        )
-        sums.append(call(copies, True))
+        inputs = [_copied(a, dtype, np.array) for a, dtype in zip(some[:3], types[:3], strict=True)]
+        outputs = [_copied(a, dtype, np.empty_like) for a, dtype in zip(some[3:], types[3:], strict=True)]
+        sums.append(call(Rows(*inputs, *outputs), True))
         with np.errstate(over="ignore"):  # into a narrower type
-            for out, result in zip(some[3:], copies[3:], strict=True):
-                if out is not None:
+            for out, result in zip(some[3:], outputs, strict=True):
+                if out is not result:
                     out[...] = result
-    return math.fsum(sums) if all(map(math.isfinite, sums)) else sum(sums)
+    return sum(sums)
+
+
+def _copied(a: Any, dtype: Any, copy: Callable[..., Any]) -> Any:
+    """Return *a* if it is contiguous and of this dtype, else a copy that is."""
+    fits = a is None or (a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned)
+    return a if fits else copy(a, dtype=dtype, order="C")

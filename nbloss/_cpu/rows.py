@@ -36,8 +36,7 @@ def finite(top: Any) -> Any:
 @register_jitable(**INLINE)
 def log_probability(z: Any, top: Any, mass: Any) -> Any:
     """Return ``(z - top) - mass``, where *mass* is the logarithm of the sum of all e."""
-    d = z - top
-    return (type(z)(0) if d > type(z)(0) else d) - mass
+    return (type(z)(0) if z == top else z - top) - mass
 
 
 @register_jitable(**INLINE)
@@ -118,7 +117,7 @@ def target_of(y: Any, i: Any, k: Any, real: Any) -> Any:
 def _target_of(y: Any, i: Any, k: Any, real: Any) -> Any:
     if y.ndim == 2:
         return lambda y, i, k, real: real(y[i, k])
-    return lambda y, i, k, real: real(1) if np.int64(y[i]) == k else real(0)
+    return lambda y, i, k, real: real(1) if y[i] == k else real(0)
 
 
 def targets(y: Any, first: Any, into: Any, load: Any) -> Any:
@@ -139,15 +138,10 @@ def _targets(y: Any, first: Any, into: Any, load: Any) -> Any:
     return from_labels
 
 
+@register_jitable(**INLINE)
 def label_of(y: Any, i: Any, ignored: Any) -> Any:
     """Return the label of row i, and 0 for a row that is left out."""
-
-
-@overload(label_of, strict=False)
-def _label_of(y: Any, i: Any, ignored: Any) -> Any:
-    if isinstance(ignored, types.NoneType):
-        return lambda y, i, ignored: np.int64(y[i])
-    return lambda y, i, ignored: np.int64(y[i]) if np.int64(y[i]) != ignored else np.int64(0)
+    return y[i] if y[i] != ignored else 0
 
 
 def weight_of(y: Any, w: Any, i: Any, ignored: Any, real: Any) -> Any:
@@ -156,13 +150,11 @@ def weight_of(y: Any, w: Any, i: Any, ignored: Any, real: Any) -> Any:
 
 @overload(weight_of, strict=False)
 def _weight_of(y: Any, w: Any, i: Any, ignored: Any, real: Any) -> Any:
-    if isinstance(w, types.NoneType):
-        if isinstance(ignored, types.NoneType) or y.ndim == 2:
-            return lambda y, w, i, ignored, real: real(1)
-        return lambda y, w, i, ignored, real: real(0) if np.int64(y[i]) == ignored else real(1)
-    if isinstance(ignored, types.NoneType) or y.ndim == 2:
-        return lambda y, w, i, ignored, real: real(w[i])
-    return lambda y, w, i, ignored, real: real(0) if np.int64(y[i]) == ignored else real(w[i])
+    weight = (lambda w, i, real: real(1)) if isinstance(w, types.NoneType) else (lambda w, i, real: real(w[i]))
+    weight = register_jitable(**INLINE)(weight)
+    if y.ndim == 2:
+        return lambda y, w, i, ignored, real: weight(w, i, real)
+    return lambda y, w, i, ignored, real: weight(w, i, real) if y[i] != ignored else real(0)
 
 
 # Columns
@@ -219,19 +211,17 @@ def columns_top(z: Any, top: Any) -> None:
         column = z[k]
         for i in range(column.size):
             top[i] = column[i] if column[i] > top[i] else top[i]
-    for i in range(first.size):
-        top[i] = finite(top[i])
 
 
 @register_jitable(**INLINE)
-def columns_exp(z: Any, e: Any, top: Any, rest: Any, ones: Any) -> None:
-    """Write exp(z - top) to *e*, another array than *z*, and their sum but for one 1 to *rest*."""
+def columns_exp(z: Any, e: Any, top: Any, least: Any, rest: Any, ones: Any) -> None:
+    """Write exp(z - top) to *e*, another array than *z*, and their sum but for one 1 to *rest*; *least* is used up."""
     for i in range(z.shape[1]):
-        rest[i], ones[i] = 0.0, -1.0
+        rest[i], ones[i], least[i] = 0.0, -1.0, finite(top[i])
     for k in range(z.shape[0]):
         source, column = z[k], e[k]
         for i in range(column.size):
-            x = exp_difference(source[i], top[i])
+            x = exp_difference(source[i], least[i])
             column[i] = x
             is_one = x == type(x)(1)
             rest[i] += 0.0 if is_one else np.float64(x)
@@ -259,13 +249,13 @@ def line_top(z: Any, lanes: Any) -> Any:
     top = lanes[0]
     for j in range(1, LANES):
         top = lanes[j] if lanes[j] > top else top
-    return finite(top)
+    return top
 
 
 @register_jitable(**INLINE)
 def line_exp(z: Any, top: Any, e: Any, sums: Any, ones: Any) -> Any:
     """Return the sum of exp(z - top) but for one 1, and write them to *e* if it is given."""
-    total, lost, others = 0.0, 0.0, -1.0
+    total, lost, others, top = 0.0, 0.0, -1.0, finite(top)
     for start in range(0, z.size, SUM):
         stop = min(z.size, start + SUM)
         for j in range(LANES):

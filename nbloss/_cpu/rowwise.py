@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import int64, types
+from numba import float64, int64, types
 
 from nbloss._arrays import divide
 from nbloss._compile import compiled
 from nbloss._cpu.layout import PIECE
-from nbloss._cpu.pointwise import REALS, TARGETS, bounds_of, in_parallel
+from nbloss._cpu.pointwise import REALS, bounds_of, in_parallel
 from nbloss._cpu.row_kernels import MOST, Options, columns_dense, columns_sparse, lines_dense, lines_sparse
 from nbloss._cpu.row_layout import Rows, aligned, fitted
 from nbloss._row_program import RowProgram
+
+NO_LABEL = -(2**63)
+"""Stands for the label that is ignored where none is: it is no label."""
 
 FEW = 48
 """Up to so many classes, rows are transposed."""
@@ -73,15 +76,14 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
     at_once = min(MOST, max(8, 4096 // classes // 8 * 8)) if few else min(MOST, max(1, 8192 // classes))
     sparse = program.sparse and program.softmax and y.ndim == 1 and not program.smoothing
     factors = None if program.factors is None else np.array(program.factors, z.dtype)
-    ignored = program.ignored if y.ndim == 1 else None
+    ignored = NO_LABEL if program.ignored is None else program.ignored
     scale = program.scale / (classes if program.averaged else 1)
     with np.errstate(over="ignore"):
         numbers = map(real, (program.smoothing, program.smoothing / classes, scale, pull))
         smoothing, share, scale, pull = numbers
     options = Options(factors, smoothing, share, ignored, scale, pull)
     key = (
-        want, y.dtype, y.ndim, z.dtype, None if w is None else w.dtype, by_lines, few, sparse, factors is None,
-        ignored is None, in_parallel(z.size),
+        want, y.ndim, z.dtype, w is None, by_lines, few, sparse, factors is None, in_parallel(z.size)
     )  # fmt: skip
     kernel = program.kernels.get(key)
     if kernel is None:
@@ -91,7 +93,7 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
 
 
 def _compiled(program: RowProgram, key: tuple[Any, ...]) -> Any:
-    want, target, rank, dtype, weight, by_lines, few, sparse, no_factors, no_ignored, parallel = key
+    want, rank, dtype, no_weights, by_lines, few, sparse, no_factors, parallel = key
     real = REALS[dtype]
     make = {
         (True, True): columns_sparse, (True, False): columns_dense,
@@ -99,18 +101,19 @@ def _compiled(program: RowProgram, key: tuple[Any, ...]) -> Any:
     }[few, sparse]  # fmt: skip
     bounds = (*bounds_of(program.domain.target, dtype), *bounds_of(program.domain.prediction, dtype))
     kernel = make(program, bounds if rank == 2 else (-math.inf, math.inf, *bounds[2:]), by_lines)
-    factors, ignored = types.none if no_factors else real[::1], types.none if no_ignored else int64
-    weights = types.none if weight is None else _readonly(REALS[weight], 1)
+    factors = types.none if no_factors else real[::1]
+    weights = types.none if no_weights else _readonly(float64, 1)
+    targets = _readonly(int64 if rank == 1 else real, rank)
     ranks = {"v": 1, "g": 2, "h": 2}
     signature = (
-        _readonly(TARGETS[target], rank), _readonly(real, 2), weights, int64,
+        targets, _readonly(real, 2), weights, int64,
         types.Tuple([real] * len(program.numbers)),
-        types.NamedTuple([factors, real, real, ignored, real, real], Options),
+        types.NamedTuple([factors, real, real, int64, real, real], Options),
         *(types.Array(real, ranks[letter], "C") if letter in want else types.none for letter in "vgh"),
     )  # fmt: skip
     names = (
-        want, target, rank, dtype, weight, "lines" if by_lines else "columns", make.__name__, not no_factors,
-        not no_ignored,
+        want, "labels" if rank == 1 else "rows", dtype, *(["weights"] if not no_weights else []),
+        "lines" if by_lines else "columns", make.__name__, *(["factors"] if not no_factors else []),
     )  # fmt: skip
     return compiled(kernel, signature, program.formula, *program.choices, *names, parallel=parallel)
 

@@ -118,6 +118,14 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any], z: View, like: Any) -> A
     return cuda.device_array(shape, dtype, strides=tuple(strides), stream=_stream(z.stream))
 
 
+def to_last(a: View, axis: int) -> View:
+    """Return a view of *a* in which *axis* is the last."""
+    shape, strides = list(a.shape), list(a.strides)
+    shape.append(shape.pop(axis))
+    strides.append(strides.pop(axis))
+    return a._replace(shape=tuple(shape), strides=tuple(strides))
+
+
 def number(a: Any) -> Any:
     """Return the 0-d array *a* as it is: reading its number would wait for the device."""
     return a

@@ -72,6 +72,12 @@ def _reduce(
     _divide(values, weights if sums_weights else divisor, result, stream)
 
 
+def ratio(total: View, weight: View, result: View) -> None:
+    """Write the quotient of two 0-d arrays."""
+    with in_order(result, total, weight) as stream:
+        _divide(total, weight, result, stream)
+
+
 def _one(y: Any, z: Any) -> tuple[Any, Any, Any]:
     return type(z)(1), type(z)(0), type(z)(0)
 

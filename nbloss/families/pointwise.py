@@ -163,15 +163,14 @@ class Pointwise(Loss):
         return results[0] if len(names) == 1 else tuple(results)
 
 
-def mapped(function: Callable[..., Any], x: Any) -> Any:
+def mapped(function: Callable[..., Any], x: Any, out: Any = None) -> Any:
     """Return ``function(x)`` for each element of *x*; *function* is one of :mod:`nbloss.links`."""
     backend = backend_of(x=x)
     z = backend.as_array(x, "x")
-    out = backend.empty(z.shape, _arrays.real_of(z.dtype), z, x)
-    backend.pointwise.run(
-        _mapping(function), "v", False, z, z, None, [backend.as_output(out)], _arrays.real_of(z.dtype)
-    )
-    return out
+    real = _arrays.real_of(z.dtype)
+    results, outs = _arrays.results_for(backend, ["out"], [z.shape], False, z, x, out, (z,))
+    backend.pointwise.run(_mapping(function), "v", False, z, z, None, outs, real)
+    return results[0]
 
 
 @functools.cache

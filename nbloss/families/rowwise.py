@@ -242,14 +242,14 @@ class Rowwise(Loss):
 # Maps of rows
 
 
-def row_map(program: RowProgram, x: Any, want: str = "g", out: Any = None) -> Any:
-    """Return what the formula of *program* gives as its first ("g") or second ("h") derivative, for each element."""
+def row_map(program: RowProgram, x: Any) -> Any:
+    """Return what the formula of *program* gives as its first derivative, for each element."""
     backend = backend_of(x=x)
     z = backend.as_array(x, "x")
     _arrays.check_rows(z, z)
-    results, outs = _arrays.results_for(backend, ["out"], [z.shape], False, z, x, out, (z,))
-    backend.rowwise.run(program, want, False, z, z, None, outs, _arrays.real_of(z.dtype))
-    return results[0]
+    result = backend.empty(z.shape, _arrays.real_of(z.dtype), z, x)
+    backend.rowwise.run(program, "g", False, z, z, None, [backend.as_output(result)], _arrays.real_of(z.dtype))
+    return result
 
 
 def _mapping(formula: Callable[..., Any], softmax: bool) -> RowProgram:
