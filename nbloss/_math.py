@@ -28,6 +28,11 @@ def exp(x: Real) -> Real:
     return _like(x, _exp(x))
 
 
+def exp_minus(x: Real) -> Real:
+    """Return exp(-x) for x >= 0 only, which is cheaper than :func:`exp`; where it is compiled, no subnormal but 0."""
+    return exp(-x)
+
+
 def expm1(x: Real) -> Real:
     """Return exp(x) - 1, without cancellation near 0."""
     try:
@@ -66,12 +71,22 @@ def log1p_unit(x: Real) -> Real:
     return log1p(x)
 
 
+def log_unit(x: Real) -> Real:
+    """Return log(x) for 0 <= x <= 1 only, which is cheaper than :func:`log`."""
+    return log(x)
+
+
+def log1m_unit(x: Real) -> Real:
+    """Return log(1 - x), without cancellation near 0, for 0 <= x <= 1 only."""
+    return log1p(-x)
+
+
 def sqrt(x: Real) -> Real:
     """Return the square root of x: nan below 0."""
     return type(x)(math.sqrt(x) if x >= 0 else math.nan)
 
 
-PRIMITIVES = (fma, exp, expm1, exp_expm1, exp_sum, log, log1p, log1p_unit, sqrt)
+PRIMITIVES = (fma, exp, exp_minus, expm1, exp_expm1, exp_sum, log, log1p, log_unit, log1p_unit, log1m_unit, sqrt)
 """The functions that each target has on its own; every other one is compiled as it stands."""
 
 

@@ -5,7 +5,7 @@
 If gamma is an integer from 0 to 3, that integer is also the *exponent*, known while this is compiled; else it is None.
 """
 
-from nbloss._math import exp, exp_sum, fma, log, log1p, log1p_unit
+from nbloss._math import exp, exp_minus, exp_sum, fma, log, log1m_unit, log1p_unit, log_unit
 from nbloss.losses.binary._logit import power_of_1_plus, pull, times_distance, with_sign
 
 
@@ -23,15 +23,15 @@ def from_logit(
     ahead, behind = (positive, negative) if z > real(0) else (negative, positive)
     a = abs(z)
     x, shrink = pull(z)
-    pulled = exp(-x)
+    pulled = exp_minus(x)
     e = pulled * shrink
     rest = log1p_unit(pulled) * shrink  # the cross-entropy of the class ahead; a + rest is that of the class behind
     if exponent is None:
-        order, shared = 0, exp(-gamma * rest)
+        order, shared = 0, exp_minus(gamma * rest)
         ahead = ahead * exp_of_product(gamma, a)
     else:
         order, shared = exponent, one
-        ahead = ahead * (one if exponent == 0 else e if exponent == 1 else exp_of_product(gamma, a))
+        ahead = ahead * product(e, exponent)
     value = fma(ahead, rest, times_distance(z, a + rest, label, weight, negative))
     ahead_slope = gamma * rest
     behind_slope = gamma * (min(a, real(1e4)) + rest)  # beyond, times e it is 0: also where a is infinite
@@ -40,10 +40,11 @@ def from_logit(
     ahead_bend = fma(ahead_slope, gamma - e, steep * e)
     behind_bend = fma(behind_slope, fma(gamma, e, -one), steep)
     hessian = fma(behind * shrink, pulled * behind_bend, ahead * ahead_bend)
+    by_power = shared / power_of_1_plus(e, order + 2)
     return (
         shared * value / power_of_1_plus(e, order),
-        with_sign(shared * gradient / power_of_1_plus(e, order + 1), z),
-        shared * hessian / power_of_1_plus(e, order + 2),
+        with_sign(gradient * (one + e) * by_power, z),
+        hessian * by_power,
     )
 
 
@@ -58,8 +59,8 @@ def from_probability(
 ) -> tuple[float, float, float]:
     """Return the loss and its derivatives by *p* itself."""
     q = type(p)(1) - p
-    value, gradient, hessian = one_class(positive, p, q, -log(p), gamma, exponent)
-    other_value, other_gradient, other_hessian = one_class(negative, q, p, -log1p(-p), gamma, exponent)
+    value, gradient, hessian = one_class(positive, p, q, -log_unit(p), gamma, exponent)
+    other_value, other_gradient, other_hessian = one_class(negative, q, p, -log1m_unit(p), gamma, exponent)
     return value + other_value, gradient - other_gradient, hessian + other_hessian
 
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from nbloss._math import exp_expm1, fma, log1p
+from nbloss._math import exp_expm1, fma, log1p_unit
 from nbloss.families.pointwise import Pointwise
 from nbloss.losses.regression._residual import distance
 
@@ -36,7 +36,7 @@ class LogCosh(Pointwise):
         e, m = exp_expm1(-two * a)
         is_near = a < one
         # cosh(a) - 1 from a series, since the difference cancels and the square of sinh(a / 2) doubles its error
-        value = log1p(_cosh_minus_1(a, lost) if is_near else e) + (zero if is_near else a - real(LOG_2))
+        value = log1p_unit(_cosh_minus_1(a, lost) if is_near else e) + (zero if is_near else a - real(LOG_2))
         tanh = -m / (one + e)
         hessian = real(4) * e / fma(e, e + two, one)
         # far out, it feels the residual's rounding error 2 * a times
