@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 
 from nbloss._compile import INLINE
 from nbloss._cpu.sums import total, weigh
@@ -52,6 +52,38 @@ def _add_weights(w: Any, sums: Any, b: int) -> Any:
         sums[b] = total(w, None)
 
     return write
+
+
+@intrinsic
+def _address(context: Any, a: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(a)(context, builder, arguments[0]).data
+        return builder.ptrtoint(data, context.get_value_type(types.intp))
+
+    return types.intp(a), generate
+
+
+@register_jitable
+def are_apart(out: Any, a: Any, b: Any, c: Any, d: Any) -> bool:
+    """Whether the contiguous vector *out* shares no memory with the others; each of them may be None."""
+    return not (overlap(out, a) or overlap(out, b) or overlap(out, c) or overlap(out, d))
+
+
+def overlap(a: Any, b: Any) -> bool:
+    """Whether two contiguous vectors share memory; each of them may be None."""
+    return a is not None and b is not None and bool(np.may_share_memory(a, b))
+
+
+@overload(overlap, strict=False)
+def _overlap(a: Any, b: Any) -> Any:
+    if types.none in (a, b):
+        return lambda a, b: False
+
+    def compare(a: Any, b: Any) -> bool:
+        start, other = _address(a), _address(b)
+        return bool(start < other + b.size * b.itemsize and other < start + a.size * a.itemsize)
+
+    return compare
 
 
 @register_jitable(**INLINE)
