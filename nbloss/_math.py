@@ -46,6 +46,11 @@ def exp_expm1(x: Real) -> tuple[Real, Real]:
     return exp(x), expm1(x)
 
 
+def exp_expm1_minus(x: Real) -> tuple[Real, Real]:
+    """Return (exp(-x), expm1(-x)) for x >= 0 only, as :func:`exp_minus` does."""
+    return exp(-x), expm1(-x)
+
+
 def exp_sum(x: Real, dx: Real) -> Real:
     """Return exp(x + dx), where dx is what x lost when it was rounded.
 
@@ -86,7 +91,9 @@ def sqrt(x: Real) -> Real:
     return type(x)(math.sqrt(x) if x >= 0 else math.nan)
 
 
-PRIMITIVES = (fma, exp, exp_minus, expm1, exp_expm1, exp_sum, log, log1p, log_unit, log1p_unit, log1m_unit, sqrt)
+PRIMITIVES = (
+    fma, exp, exp_minus, expm1, exp_expm1, exp_expm1_minus, exp_sum, log, log1p, log_unit, log1p_unit, log1m_unit, sqrt
+)  # fmt: skip
 """The functions that each target has on its own; every other one is compiled as it stands."""
 
 

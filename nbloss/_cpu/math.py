@@ -306,6 +306,19 @@ def exp_expm1(x: Any) -> Any:
     return _fma(r - tail, two, two) * a * b, half_expm1 + half_expm1
 
 
+@_implements(_math.exp_expm1_minus)
+def exp_expm1_minus(x: Any) -> Any:
+    c = _constants(x)
+    x = _select(x > c.exp_minus_high, c.exp_minus_high, x)
+    shifted = _fma(x, -c.log2_e, c.exp_minus_shift)
+    k = shifted - c.exp_minus_shift
+    rough = _fma(k, -c.ln2_hi, -x)  # from here on as in exp_expm1
+    r = _fma(k, -c.ln2_lo, rough)
+    tail = _fma(-(r * r), _exp_tail(r), _fma(k, c.ln2_lo, r - rough))
+    power = _power_of_2(shifted)
+    return _fma(r - tail, power, power), _fma(-power, tail, _fma(power, r, -(type(x)(1) - power)))
+
+
 @_implements(_math.expm1)
 def expm1(x: Any) -> Any:
     return _math.exp_expm1(x)[1]

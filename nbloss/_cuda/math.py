@@ -54,6 +54,11 @@ def exp_expm1(x: Any) -> Any:
     return math.exp(x), math.expm1(x)
 
 
+@_implements(_math.exp_expm1_minus)
+def exp_expm1_minus(x: Any) -> Any:
+    return math.exp(-x), math.expm1(-x)
+
+
 @_implements(_math.exp_sum)
 def exp_sum(x: Any, dx: Any) -> Any:
     e = math.exp(x)

@@ -29,7 +29,7 @@ def from_logit(
     e = pulled * shrink
     rest = log1p_unit(pulled) * shrink  # the cross-entropy of the class ahead; a + rest is that of the class behind
     if exponent is None:
-        order, shared = 0, exp_minus(gamma * rest)
+        order, shared = 0, exp(-gamma * rest)  # not exp_minus: it is multiplied by gamma
         ahead = ahead * exp_of_product(gamma, a)
     else:
         order, shared = exponent, one
