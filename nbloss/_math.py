@@ -28,6 +28,11 @@ def exp(x: Real) -> Real:
     return _like(x, _exp(x))
 
 
+def exp_minus(x: Real) -> Real:
+    """Return exp(-x) for x >= 0 only, which is cheaper than :func:`exp`; where it is compiled, no subnormal but 0."""
+    return exp(-x)
+
+
 def expm1(x: Real) -> Real:
     """Return exp(x) - 1, without cancellation near 0."""
     try:
@@ -39,6 +44,11 @@ def expm1(x: Real) -> Real:
 def exp_expm1(x: Real) -> tuple[Real, Real]:
     """Return (exp(x), expm1(x)): where it is compiled, at little more than the cost of one."""
     return exp(x), expm1(x)
+
+
+def exp_expm1_minus(x: Real) -> tuple[Real, Real]:
+    """Return (exp(-x), expm1(-x)) for x >= 0 only, as :func:`exp_minus` does."""
+    return exp(-x), expm1(-x)
 
 
 def exp_sum(x: Real, dx: Real) -> Real:
@@ -74,12 +84,25 @@ def log1p_unit(x: Real) -> Real:
     return log1p(x)
 
 
+def log_unit(x: Real) -> Real:
+    """Return log(x) for 0 <= x <= 1 only, which is cheaper than :func:`log`."""
+    return log(x)
+
+
+def log1m_unit(x: Real) -> Real:
+    """Return log(1 - x), without cancellation near 0, for 0 <= x <= 1 only."""
+    return log1p(-x)
+
+
 def sqrt(x: Real) -> Real:
     """Return the square root of x: nan below 0."""
     return type(x)(math.sqrt(x) if x >= 0 else math.nan)
 
 
-PRIMITIVES = (fma, exp, expm1, exp_difference, exp_expm1, exp_sum, log, log1p, log1p_unit, sqrt)
+PRIMITIVES = (
+    fma, exp, exp_difference, exp_expm1, exp_expm1_minus, exp_minus, exp_sum, expm1,
+    log, log1m_unit, log1p, log1p_unit, log_unit, sqrt,
+)  # fmt: skip
 """The functions that each target has on its own; every other one is compiled as it stands."""
 
 

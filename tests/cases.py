@@ -20,6 +20,7 @@ CASES = [
     nbloss.SmoothL1(beta=0.0),
     nbloss.PseudoHuber(),
     nbloss.PseudoHuber(delta=0.3),
+    nbloss.PseudoHuber(delta=1e20),
     nbloss.LogCosh(),
     nbloss.Quantile(),
     nbloss.Quantile(alpha=0.9),

@@ -23,20 +23,28 @@ REALS = (np.float32, np.float64)
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "fma": (lambda a, b, c: _math.fma(a, b, c), lambda a, b, c: a * b + c),
     "exp": (lambda a, b, c: _math.exp(a), lambda a, b, c: mp.exp(a)),
+    "exp_minus": (lambda a, b, c: _math.exp_minus(a), lambda a, b, c: mp.exp(-a)),
     "expm1": (lambda a, b, c: _math.expm1(a), lambda a, b, c: mp.expm1(a)),
     "exp_expm1[0]": (lambda a, b, c: _math.exp_expm1(a)[0], lambda a, b, c: mp.exp(a)),
     "exp_expm1[1]": (lambda a, b, c: _math.exp_expm1(a)[1], lambda a, b, c: mp.expm1(a)),
+    "exp_expm1_minus[0]": (lambda a, b, c: _math.exp_expm1_minus(a)[0], lambda a, b, c: mp.exp(-a)),
+    "exp_expm1_minus[1]": (lambda a, b, c: _math.exp_expm1_minus(a)[1], lambda a, b, c: mp.expm1(-a)),
     "exp_sum": (lambda a, b, c: _math.exp_sum(a, b), lambda a, b, c: mp.exp(a + b)),
     "log": (lambda a, b, c: _math.log(a), lambda a, b, c: mp.log(a)),
     "log1p": (lambda a, b, c: _math.log1p(a), lambda a, b, c: mp.log1p(a)),
     "log1p_unit": (lambda a, b, c: _math.log1p_unit(a), lambda a, b, c: mp.log1p(a)),
+    "log_unit": (lambda a, b, c: _math.log_unit(a), lambda a, b, c: mp.log(a)),
+    "log1m_unit": (lambda a, b, c: _math.log1m_unit(a), lambda a, b, c: mp.log1p(-a)),
     "sqrt": (lambda a, b, c: _math.sqrt(a), lambda a, b, c: mp.sqrt(a)),
     "sigmoids[0]": (lambda a, b, c: _math.sigmoids(a)[0], lambda a, b, c: 1 / (1 + mp.exp(-a))),
     "sigmoids[1]": (lambda a, b, c: _math.sigmoids(a)[1], lambda a, b, c: 1 / (1 + mp.exp(a))),
     "softplus": (lambda a, b, c: _math.softplus(a), lambda a, b, c: mp.log1p(mp.exp(a))),
 }
 PRIMITIVES = [name for name in FUNCTIONS if name.split("[")[0] in {f.__name__ for f in _math.PRIMITIVES}]
-DOMAINS = {"log": (0, np.inf), "log1p": (-1, np.inf), "log1p_unit": (0, 1), "sqrt": (0, np.inf)}
+DOMAINS = {"log": (0, np.inf), "log1p": (-1, np.inf), "sqrt": (0, np.inf), "exp_minus": (0, np.inf)}
+DOMAINS |= dict.fromkeys(("exp_expm1_minus[0]", "exp_expm1_minus[1]"), (0, np.inf))
+DOMAINS |= dict.fromkeys(("log_unit", "log1p_unit", "log1m_unit"), (0, 1))
+FLUSHED = ("exp_minus", "exp_expm1_minus[0]")
 ULP = dict.fromkeys(PRIMITIVES, 1.5) | {"fma": 0.5, "sqrt": 0.5, "sigmoids[0]": 3, "sigmoids[1]": 3, "softplus": 3}
 
 INF, NAN = math.inf, math.nan
@@ -48,11 +56,15 @@ EDGES = {
     "log": [(0, -INF), (-0.0, -INF), (INF, INF), (-INF, NAN), (NAN, NAN), (-1, NAN), (-1e-40, NAN), (1, 0)],
     "log1p": [(0, 0), (-0.0, -0.0), (INF, INF), (-INF, NAN), (NAN, NAN), (-1, -INF), (-1.5, NAN), (-1e30, NAN)],
     "log1p_unit": [(0, 0), (NAN, NAN), (1, math.log(2))],
+    "log_unit": [(0, -INF), (-0.0, -INF), (1, 0)],
+    "log1m_unit": [(0, -0.0), (1, -INF), (0.5, -math.log(2))],
+    "exp_minus": [(0, 1), (INF, 0), (NAN, NAN), (1e4, 0), (1, 1 / E)],
     "sqrt": [(0, 0), (-0.0, -0.0), (INF, INF), (-INF, NAN), (NAN, NAN), (-1, NAN), (4, 2)],
     "sigmoids[0]": [(0, 0.5), (INF, 1), (-INF, 0), (NAN, NAN), (1e4, 1), (-1e4, 0)],
     "sigmoids[1]": [(0, 0.5), (INF, 0), (-INF, 1), (NAN, NAN), (1e4, 0), (-1e4, 1)],
     "softplus": [(0, math.log(2)), (INF, INF), (-INF, 0), (NAN, NAN), (1e4, 1e4), (-1e4, 0)],
 }
+EDGES |= {"exp_expm1_minus[0]": EDGES["exp_minus"], "exp_expm1_minus[1]": [(0, -0.0), (INF, -1), (NAN, NAN), (1e4, -1)]}
 EDGES |= {"exp_expm1[0]": EDGES["exp"], "exp_expm1[1]": EDGES["expm1"], "exp_sum": EDGES["exp"]}
 
 
@@ -111,7 +123,7 @@ def points(name: str, real: Any, n: int) -> tuple[Any, Any, Any]:
     low, high = DOMAINS.get(name, (-np.inf, np.inf))
     a = a[np.isfinite(a)]
     a *= real(1) if low == 0 else rng.choice(np.array([-1, 1], real), a.size)
-    a = a[(low < a) & (a <= high)]
+    a = a[(low < a) & (a <= (-np.log(info.tiny) if name in FLUSHED else high))]  # beyond, it is 0 or subnormal
     if name == "exp_sum":  # the second operand is what the first one lacks
         return a, a * (rng.uniform(-1, 1, a.size) * info.eps).astype(real), a
     return a, rng.permutation(a), rng.permutation(a)
@@ -167,6 +179,15 @@ def test_compiled_edges(compiled: Any, name: str, real: Any) -> None:
 
 
 @pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize("name", FLUSHED)
+def test_exp_minus_ends_in_0(compiled: Any, name: str, real: Any) -> None:
+    tiny = np.finfo(real).tiny
+    a = np.linspace(-math.log(tiny) - 1, -math.log(tiny) + 60, 5000).astype(real)
+    got = run(compiled(name), (a, a, a))
+    assert np.all(got >= 0) and np.all(np.abs(got - np.exp(-a.astype(np.longdouble))) <= 1.01 * tiny)
+
+
+@pytest.mark.parametrize("real", REALS)
 def test_sum_with_an_infinity_ignores_the_correction(compiled: Any, real: Any) -> None:
     a = np.repeat(np.array([INF, -INF], real), 40)
     for correction in (NAN, INF, -INF):
@@ -212,8 +233,11 @@ def test_plain_python_agrees(name: str, real: Any) -> None:
 
 def longdouble_reference(name: str) -> Callable[..., Any]:
     """Return the function of NumPy that has eleven bits more than float64."""
-    numpy_name = {"exp_expm1[0]": "exp", "exp_expm1[1]": "expm1", "log1p_unit": "log1p"}.get(name, name)
-    return getattr(np, numpy_name)  # type: ignore[no-any-return]
+    if name in (*FLUSHED, "exp_expm1_minus[1]", "log1m_unit"):
+        function = np.exp if name in FLUSHED else np.log1p if name == "log1m_unit" else np.expm1
+        return lambda x: function(-x)
+    numpy_name = {"exp_expm1[0]": "exp", "exp_expm1[1]": "expm1", "log1p_unit": "log1p", "log_unit": "log"}
+    return getattr(np, numpy_name.get(name, name))  # type: ignore[no-any-return]
 
 
 @pytest.mark.slow

@@ -1,9 +1,4 @@
-"""How a block of contiguous elements is evaluated: shared by every pointwise kernel, serial and parallel.
-
-A block has at most BLOCK elements. Sums are kept in LANES separate sums, element j in lane j % LANES, which are
-added up in a fixed tree: the vector registers of any width hold whole lanes, and the bits depend neither on the
-number of threads nor on how LLVM vectorises the loop.
-"""
+"""How a block of at most BLOCK elements is evaluated: shared by every pointwise kernel, serial and parallel."""
 
 from __future__ import annotations
 
@@ -12,30 +7,83 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 
 from nbloss._compile import INLINE
+from nbloss._cpu.sums import total, weigh
 
-BLOCK = 1024
-LANES = 64
+BLOCK = 512  # elements: few enough that a sum of the values hardly interrupts the reading of the next ones
 
 
-@register_jitable(**INLINE)
+# Not register_jitable, here and below: of None and an array it makes an optional type, which a parallel loop passes
+# on by a flag that is not always set.
 def part(a: Any, first: int, last: int) -> Any:
     """Return ``a[first:last]``, or None where there is no array."""
     return None if a is None else a[first:last]
 
 
-@register_jitable(**INLINE)
-def row(a: Any, i: Any) -> Any:
-    """Return ``a[i]``, or None where there is no array."""
-    return None if a is None else a[i]
+@overload(part, strict=False)
+def _part(a: Any, first: int, last: int) -> Any:
+    return (lambda a, first, last: None) if a is types.none else (lambda a, first, last: a[first:last])
 
 
-@register_jitable(**INLINE)
-def sums_beside(w: Any, blocks: Any) -> Any:
+def sums_beside(w: Any, blocks: int) -> Any:
     """Return room for the sums of the weights, or None where there are no weights."""
-    return None if w is None else np.zeros((blocks, LANES))
+    return None if w is None else np.empty(blocks)
+
+
+@overload(sums_beside, strict=False)
+def _sums_beside(w: Any, blocks: int) -> Any:
+    return (lambda w, blocks: None) if w is types.none else (lambda w, blocks: np.empty(blocks))
+
+
+def add_weights(w: Any, sums: Any, b: int) -> None:
+    """Write the sum of the weights of the block *b*, if there are any."""
+    if w is not None:
+        sums[b] = total(w, None)
+
+
+@overload(add_weights, strict=False)
+def _add_weights(w: Any, sums: Any, b: int) -> Any:
+    if w is types.none:
+        return lambda w, sums, b: None
+
+    def write(w: Any, sums: Any, b: Any) -> None:
+        sums[b] = total(w, None)
+
+    return write
+
+
+@intrinsic
+def _address(context: Any, a: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(a)(context, builder, arguments[0]).data
+        return builder.ptrtoint(data, context.get_value_type(types.intp))
+
+    return types.intp(a), generate
+
+
+@register_jitable
+def are_apart(out: Any, a: Any, b: Any, c: Any, d: Any) -> bool:
+    """Whether the contiguous vector *out* shares no memory with the others; each of them may be None."""
+    return not (overlap(out, a) or overlap(out, b) or overlap(out, c) or overlap(out, d))
+
+
+def overlap(a: Any, b: Any) -> bool:
+    """Whether two contiguous vectors share memory; each of them may be None."""
+    return a is not None and b is not None and bool(np.may_share_memory(a, b))
+
+
+@overload(overlap, strict=False)
+def _overlap(a: Any, b: Any) -> Any:
+    if types.none in (a, b):
+        return lambda a, b: False
+
+    def compare(a: Any, b: Any) -> bool:
+        start, other = _address(a), _address(b)
+        return bool(start < other + b.size * b.itemsize and other < start + a.size * a.itemsize)
+
+    return compare
 
 
 @register_jitable(**INLINE)
@@ -63,12 +111,6 @@ def _numbers_at(numbers: Any, i: Any) -> Any:
 
 
 @register_jitable(**INLINE)
-def weigh(x: Any, w: Any) -> Any:
-    """Return ``w * x``, and exactly 0 where w is 0, even if x is nan or infinite."""
-    return x * w if w != type(w)(0) else type(x * w)(0)
-
-
-@register_jitable(**INLINE)
 def fill(
     f: Any, choices: Any, bounds: Any, numbers: Any, y: Any, z: Any, w: Any, value: Any, gradient: Any, hessian: Any
 ) -> None:
@@ -85,55 +127,25 @@ def fill(
 
 @register_jitable(**INLINE)
 def add(
-    f: Any, choices: Any, bounds: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, scratch: Any, gradient: Any,
-    values: Any, weights: Any,
-) -> None:  # fmt: skip
-    """Leave the sums of a block's weighted values and of its weights in the first lanes; write scaled gradients.
+    f: Any, choices: Any, bounds: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, scratch: Any, gradient: Any
+) -> Any:
+    """Return the sum of a block's weighted values; write scaled gradients.
 
     Values pass through a scratch, since a loop that also adds them up in float64 would run at half the width.
     """
-    fill(f, choices, bounds, numbers, y, z, None, scratch[: z.size], gradient, None)
+    values = scratch[: z.size]
+    fill(f, choices, bounds, numbers, y, z, None, values, gradient, None)
     if gradient is not None:
         for i in range(gradient.size):
             gradient[i] = (gradient[i] if w is None else weigh(gradient[i], w[i])) * scale
-    whole = z.size - z.size % LANES
-    for first in range(0, whole, LANES):
-        last = first + LANES
-        _add_lanes(scratch[first:last], part(w, first, last), values, weights, LANES)
-    _add_lanes(scratch[whole:], part(w, whole, z.size), values, weights, z.size - whole)
-    fold(values)
-    fold(weights)
+    return total(values, w)
 
 
 @register_jitable(**INLINE)
-def _add_lanes(v: Any, w: Any, values: Any, weights: Any, count: Any) -> None:
-    """Add *count* elements to the lanes; a constant count lets LLVM make straight vector code of it."""
-    for j in range(count):
-        if w is None:
-            values[j] += v[j]
-        else:
-            values[j] += weigh(np.float64(v[j]), np.float64(w[j]))
-            weights[j] += w[j]
-
-
-@register_jitable(**INLINE)
-def fold(lanes: Any) -> None:
-    """Add up the lanes in a tree; the sum is left in the first."""
-    if lanes is None:
-        return
-    half = LANES // 2
-    while half > 0:
-        for j in range(half):
-            lanes[j] += lanes[j + half]
-        half //= 2
-
-
-@register_jitable(**INLINE)
-def add_up(lanes: Any) -> Any:
-    """Sum of the blocks' sums, pairwise, in an order that depends on their number only; *lanes* is used up."""
-    if lanes is None or len(lanes) == 0:
+def add_up(sums: Any) -> Any:
+    """Sum of the blocks' sums, pairwise, in an order that depends on their number only; *sums* is used up."""
+    if sums is None or sums.size == 0:
         return 0.0
-    sums = lanes[:, 0]
     count = sums.size
     while count > 1:
         for i in range(count // 2):

@@ -47,8 +47,12 @@ class _Constants(NamedTuple):
     """Some number so low that its exp is 0 ..."""
     exp_high: float
     """... and one so high that its exp is infinite."""
+    exp_minus_high: float
+    """Some number so high that the exp of its negative would be subnormal, but not so high that 2^k had no place."""
     exp_shift: float
     """Added to a number it leaves the nearest integer k, as k + 2 bias - 1, in the lowest bits."""
+    exp_minus_shift: float
+    """The same for k + bias."""
     log2_e: float
     ln2_hi: float
     ln2_lo: float
@@ -62,7 +66,9 @@ _CONSTANTS = {
     types.float32: _Constants(
         exp_low=-108.0,
         exp_high=89.0,
+        exp_minus_high=88.0,
         exp_shift=1.5 * 2.0**23 + 253,
+        exp_minus_shift=1.5 * 2.0**23 + 127,
         log2_e=1.442695,
         ln2_hi=0.6931471,
         ln2_lo=5.769999e-08,
@@ -72,7 +78,9 @@ _CONSTANTS = {
     types.float64: _Constants(
         exp_low=-750.0,
         exp_high=710.0,
+        exp_minus_high=709.0,
         exp_shift=1.5 * 2.0**52 + 2045,
+        exp_minus_shift=1.5 * 2.0**52 + 1023,
         log2_e=1.4426950408889634,
         ln2_hi=0.6931471805599453,
         ln2_lo=2.3190468138462996e-17,
@@ -194,6 +202,19 @@ def _two_factors(context: Any, shifted: Any) -> Any:
 
 
 @intrinsic
+def _power_of_2(context: Any, shifted: Any) -> Any:
+    """Return 2^k from k + exp_minus_shift, and 0 for the k below that of the least normal number."""
+    fraction = _FORMATS[shifted].fraction
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        integer = ir.IntType(shifted.bitwidth)
+        exponent = builder.bitcast(arguments[0], integer)
+        return builder.bitcast(builder.shl(exponent, integer(fraction)), arguments[0].type)
+
+    return shifted(shifted), generate
+
+
+@intrinsic
 def _exponent_and_mantissa(context: Any, x: Any) -> Any:
     """Return (k + log_shift, m, 2^(2 - k)), where x = 2^k m and 0.75 <= m < 1.5, for positive normal x."""
     fraction, bias = _FORMATS[x]
@@ -243,6 +264,17 @@ def exp(x: Any) -> Any:
     return _fma(_fma(r * r, _exp_tail(r), r), two, two) * a * b
 
 
+@_implements(_math.exp_minus)
+def exp_minus(x: Any) -> Any:
+    c = _constants(x)
+    x = _select(x > c.exp_minus_high, c.exp_minus_high, x)
+    shifted = _fma(x, -c.log2_e, c.exp_minus_shift)
+    k = shifted - c.exp_minus_shift
+    r = _fma(k, -c.ln2_lo, _fma(k, -c.ln2_hi, -x))
+    power = _power_of_2(shifted)
+    return _fma(_fma(r * r, _exp_tail(r), r), power, power)
+
+
 @_implements(_math.exp_sum)
 def exp_sum(x: Any, dx: Any) -> Any:
     c, two = _constants(x), type(x)(2)
@@ -290,6 +322,19 @@ def exp_expm1(x: Any) -> Any:
     return _fma(r - tail, two, two) * a * b, half_expm1 + half_expm1
 
 
+@_implements(_math.exp_expm1_minus)
+def exp_expm1_minus(x: Any) -> Any:
+    c = _constants(x)
+    x = _select(x > c.exp_minus_high, c.exp_minus_high, x)
+    shifted = _fma(x, -c.log2_e, c.exp_minus_shift)
+    k = shifted - c.exp_minus_shift
+    rough = _fma(k, -c.ln2_hi, -x)  # from here on as in exp_expm1
+    r = _fma(k, -c.ln2_lo, rough)
+    tail = _fma(-(r * r), _exp_tail(r), _fma(k, c.ln2_lo, r - rough))
+    power = _power_of_2(shifted)
+    return _fma(r - tail, power, power), _fma(-power, tail, _fma(power, r, -(type(x)(1) - power)))
+
+
 @_implements(_math.expm1)
 def expm1(x: Any) -> Any:
     return _math.exp_expm1(x)[1]
@@ -330,6 +375,23 @@ def log1p(x: Any) -> Any:
     # 4 (y / 2^k - 1), but from x, of which y has lost digits
     f4 = _fma(scale, x, -(real(4) - scale))
     return _log_at_edges(y, _log_of_parts(real(0.25) * f4, c.log_shift - shifted))
+
+
+@_implements(_math.log_unit)
+def log_unit(x: Any) -> Any:
+    real, c = type(x), _constants(x)
+    shifted, mantissa, _ = _exponent_and_mantissa(x * real(2.0**64))  # no subnormal
+    result = _log_of_parts(mantissa - real(1), (c.log_shift + real(64)) - shifted)
+    return _select(x == real(0), real(-math.inf), result)
+
+
+@_implements(_math.log1m_unit)
+def log1m_unit(x: Any) -> Any:
+    real, c = type(x), _constants(x)
+    y = real(1) - x
+    shifted, _, scale = _exponent_and_mantissa(y)
+    f4 = _fma(-scale, x, -(real(4) - scale))  # as in log1p
+    return _select(y == real(0), real(-math.inf), _log_of_parts(real(0.25) * f4, c.log_shift - shifted))
 
 
 @_implements(_math.log1p_unit)

@@ -15,13 +15,13 @@ from numba import float32, float64, prange, types
 
 from nbloss._arrays import DOUBLE, divide
 from nbloss._compile import compiled, inlined
-from nbloss._cpu.blocks import BLOCK, LANES, add, add_up, fill, numbers_at, part, row, sums_beside
+from nbloss._cpu.blocks import BLOCK, add, add_up, add_weights, are_apart, fill, numbers_at, part, sums_beside
 from nbloss._cpu.layout import as_vectors, pieces
 from nbloss._program import Program
 from nbloss.loss import REAL, Domain, Interval
 
-PARALLEL_FROM = 32 * BLOCK  # elements; below, starting threads costs more than it saves
-CHUNK = 4  # blocks that share a scratch
+PARALLEL_FROM = 64 * BLOCK  # elements; below, starting threads costs more than it saves
+CHUNK = 8  # blocks that share a scratch, at least
 
 REALS = {np.dtype(np.float32): float32, np.dtype(np.float64): float64}
 LABELS = {np.dtype(name): getattr(types, name) for name in ("int64", "int32", "int8", "uint8")}
@@ -143,7 +143,16 @@ def _compiled(program: Program, want: str, target: Any, dtype: Any, weight: Any,
 
 
 def _filling(f: Any, choices: Any, bounds: Any) -> Any:
+    """Return a kernel that does nothing and returns False if what it is to write shares memory with anything else.
+
+    This costs next to nothing here, but more than a small kernel in Python.
+    """
+
     def kernel(y, z, w, numbers, value, gradient, hessian):  # type: ignore[no-untyped-def]
+        if not are_apart(value, gradient, y, z, w) or not are_apart(gradient, hessian, y, z, w):
+            return False
+        if not are_apart(hessian, value, y, z, w):
+            return False
         n = z.size
         for b in prange((n + BLOCK - 1) // BLOCK):
             first = b * BLOCK
@@ -152,6 +161,7 @@ def _filling(f: Any, choices: Any, bounds: Any) -> Any:
                 f, choices, bounds, numbers_at(numbers, slice(first, last)), y[first:last], z[first:last],
                 part(w, first, last), part(value, first, last), part(gradient, first, last), part(hessian, first, last),
             )  # fmt: skip
+        return True
 
     return kernel
 
@@ -160,16 +170,18 @@ def _summing(f: Any, choices: Any, bounds: Any) -> Any:
     def kernel(y, z, w, numbers, scale, gradient):  # type: ignore[no-untyped-def]
         n = z.size
         blocks = (n + BLOCK - 1) // BLOCK
-        values, weights = np.zeros((blocks, LANES)), sums_beside(w, blocks)
-        for chunk in prange((blocks + CHUNK - 1) // CHUNK):
+        values, weights = np.empty(blocks), sums_beside(w, blocks)
+        chunk = CHUNK + blocks // 256
+        for c in prange((blocks + chunk - 1) // chunk):
             scratch = np.empty(BLOCK, z.dtype)
-            for b in range(chunk * CHUNK, min(blocks, (chunk + 1) * CHUNK)):
+            for b in range(c * chunk, min(blocks, (c + 1) * chunk)):
                 first = b * BLOCK
                 last = min(n, first + BLOCK)
-                add(
+                values[b] = add(
                     f, choices, bounds, numbers_at(numbers, slice(first, last)), scale, y[first:last], z[first:last],
-                    part(w, first, last), scratch, part(gradient, first, last), values[b], row(weights, b),
+                    part(w, first, last), scratch, part(gradient, first, last),
                 )  # fmt: skip
+                add_weights(part(w, first, last), weights, b)
         return add_up(values), add_up(weights)
 
     return kernel

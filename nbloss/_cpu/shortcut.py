@@ -48,12 +48,10 @@ def shortcut(
             return None
         if out is None:
             out = np.empty(z.shape, dtype)
-        elif not _is_free(out, dtype, y, z, w):
+        elif not _is_like(out, dtype, z):
             return None
-        kernel(
-            y, z, w, numbers, out if want == "v" else None, out if want == "g" else None, out if want == "h" else None
-        )
-        return out
+        value, gradient, hessian = (out if letter in want else None for letter in "vgh")
+        return out if kernel(y, z, w, numbers, value, gradient, hessian) else None
 
     def two(y: Any, z: Any, w: Any, out: Any) -> Any:
         if not _are_small_vectors(y, z, w):
@@ -62,15 +60,12 @@ def shortcut(
             a, b = np.empty(z.shape, dtype), np.empty(z.shape, dtype)
         elif type(out) is tuple and len(out) == 2:
             a, b = out
-            if not (_is_free(a, dtype, y, z, w) and _is_free(b, dtype, y, z, w)) or np.may_share_memory(a, b):
+            if not (_is_like(a, dtype, z) and _is_like(b, dtype, z)):
                 return None
         else:
             return None
-        if want == "gh":
-            kernel(y, z, w, numbers, None, a, b)
-        else:
-            kernel(y, z, w, numbers, a, b, None)
-        return a, b
+        is_done = kernel(y, z, w, numbers, None, a, b) if want == "gh" else kernel(y, z, w, numbers, a, b, None)
+        return (a, b) if is_done else None
 
     return total if want == "s" else one if len(want) == 1 else two
 
@@ -85,13 +80,9 @@ def _are_small_vectors(y: Any, z: Any, w: Any) -> bool:
     return w is None or (w.shape == z.shape and w.flags.c_contiguous and w.flags.aligned)
 
 
-def _is_free(out: Any, dtype: Any, y: Any, z: Any, w: Any) -> bool:
-    """Whether results can be written to *out* at once: a vector like *z* that shares no memory with the inputs."""
+def _is_like(out: Any, dtype: Any, z: Any) -> bool:
+    """Whether results can be written to *out* at once: a vector like *z*. The kernel sees whether memory is shared."""
     if not (type(out) is np.ndarray and out.dtype == dtype and out.shape == z.shape):
         return False
     flags = out.flags
-    if not (flags.c_contiguous and flags.aligned and flags.writeable):
-        return False
-    return not (
-        np.may_share_memory(out, y) or np.may_share_memory(out, z) or (w is not None and np.may_share_memory(out, w))
-    )
+    return bool(flags.c_contiguous and flags.aligned and flags.writeable)

@@ -39,6 +39,11 @@ def exp(x: Any) -> Any:
     return math.exp(x)
 
 
+@_implements(_math.exp_minus)
+def exp_minus(x: Any) -> Any:
+    return math.exp(-x)
+
+
 @_implements(_math.expm1)
 def expm1(x: Any) -> Any:
     return math.expm1(x)
@@ -47,6 +52,11 @@ def expm1(x: Any) -> Any:
 @_implements(_math.exp_expm1)
 def exp_expm1(x: Any) -> Any:
     return math.exp(x), math.expm1(x)
+
+
+@_implements(_math.exp_expm1_minus)
+def exp_expm1_minus(x: Any) -> Any:
+    return math.exp(-x), math.expm1(-x)
 
 
 @_implements(_math.exp_sum)
@@ -77,6 +87,16 @@ def log1p(x: Any) -> Any:
 @_implements(_math.log1p_unit)
 def log1p_unit(x: Any) -> Any:
     return math.log1p(x)
+
+
+@_implements(_math.log_unit)
+def log_unit(x: Any) -> Any:
+    return math.log(x)
+
+
+@_implements(_math.log1m_unit)
+def log1m_unit(x: Any) -> Any:
+    return math.log1p(-x)
 
 
 @_implements(_math.sqrt)

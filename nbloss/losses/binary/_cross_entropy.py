@@ -3,7 +3,7 @@
 ``-positive * log(p) - negative * log(1 - p)``
 """
 
-from nbloss._math import exp, log, log1p, log1p_unit
+from nbloss._math import exp_minus, fma, log1m_unit, log1p_unit, log_unit
 from nbloss.losses.binary._logit import power_of_1_plus, pull, times, times_distance, with_sign
 
 
@@ -13,10 +13,10 @@ def from_logit(z: float, label: float, weight: float, negative: float) -> tuple[
     positive = weight * label
     ahead, behind = (positive, negative) if z > zero else (negative, positive)
     x, shrink = pull(z)
-    e = exp(-x)
+    e = exp_minus(x)
     larger = one / (one + e)  # of S(z) and S(-z)
     both = (positive + negative) * shrink
-    value = times_distance(z, abs(z), label, weight, negative) + both * log1p_unit(e)
+    value = fma(both, log1p_unit(e), times_distance(z, abs(z), label, weight, negative))
     gradient = behind * larger - (ahead * shrink) * (e * larger)
     return value, with_sign(gradient, z), both * (e / power_of_1_plus(e, 2))
 
@@ -25,7 +25,7 @@ def from_probability(p: float, positive: float, negative: float) -> tuple[float,
     """Return the cross-entropy and its derivatives by *p* itself."""
     zero = type(p)(0)
     q = type(p)(1) - p
-    value = times(positive, -log(p)) + times(negative, -log1p(-p))
+    value = times(positive, -log_unit(p)) + times(negative, -log1m_unit(p))
     # a class that does not occur has no slope, even where its probability is 0
     down = positive / p if positive != zero else zero
     up = negative / q if negative != zero else zero

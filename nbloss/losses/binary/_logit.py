@@ -51,10 +51,17 @@ def times_distance(z: float, distance: float, label: float, weight: float, negat
 
     The label comes first: its product with the weight may underflow where the result does not.
     """
-    return times(negative, distance) if z > type(z)(0) else times(weight, times(label, distance))
+    one = type(z)(1)
+    share, factor = (negative, one) if z > type(z)(0) else (label, weight)
+    return not_nan(factor * (share * distance))
 
 
 def times(factor: float, x: float) -> float:
-    """Return ``factor * x``, and 0 where the factor is 0, even if x is infinite."""
-    zero = type(factor)(0)
-    return factor * x if factor != zero else zero
+    """Return ``factor * x`` for numbers that are not negative, and 0 where one is 0, even if the other is infinite."""
+    return not_nan(factor * x)
+
+
+def not_nan(product: float) -> float:
+    """Return *product*, which is not negative, and 0 where it is nan, from 0 times infinity."""
+    zero = type(product)(0)
+    return product if product > zero else zero

@@ -7,6 +7,8 @@ from typing import Any
 from nbloss import _statistics, links
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import NON_NEGATIVE, REAL, UNIT, Domain, choice, param, vector
+from nbloss.losses.binary._cross_entropy import from_logit as cross_entropy_from_logit
+from nbloss.losses.binary._cross_entropy import from_probability as cross_entropy_from_probability
 from nbloss.losses.binary._focal import from_logit, from_probability
 
 PRODUCTS = (0, 1, 2, 3)  # values of gamma with code of their own
@@ -66,6 +68,10 @@ class BinaryFocal(Pointwise):
         one = type(z)(1)
         weight = one if alpha is None else alpha
         negative = one - y if alpha is None else (one - alpha) * (one - y)
+        if exponent == 0:
+            if from_logits:
+                return cross_entropy_from_logit(z, y, weight, negative)
+            return cross_entropy_from_probability(z, weight * y, negative)
         if from_logits:
             return from_logit(z, y, weight, negative, gamma, exponent)
         return from_probability(z, weight * y, negative, gamma, exponent)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbloss import _statistics, links
-from nbloss._math import exp, fma
+from nbloss._math import exp_minus, fma
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import REAL, UNIT, Domain, choice
 from nbloss.losses.binary._logit import power_of_1_plus, with_sign
@@ -51,7 +51,7 @@ class Brier(Pointwise):
             r = z - y
             return (half * r) * r, r, one
         ahead, behind = (y, one - y) if z > type(z)(0) else (one - y, y)
-        e = exp(-abs(z))
+        e = exp_minus(abs(z))
         # over 1 + e, p - y or its negative; nothing cancels for labels 0 and 1
         r = fma(-ahead, e, behind)
         gradient = r * e / power_of_1_plus(e, 3)

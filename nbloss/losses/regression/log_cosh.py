@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from nbloss._math import exp_expm1, fma, log1p
+from nbloss._math import exp_expm1_minus, fma, log1p_unit
 from nbloss.families.pointwise import Pointwise
-from nbloss.losses.regression._residual import distance
+from nbloss.losses.binary._logit import pull
+from nbloss.losses.regression._residual import residual
 
 LOG_2 = 0.6931471805599453
 SERIES = tuple(1 / math.factorial(n) for n in range(2, 20, 2))  # of cosh(a) - 1, in powers of a * a
@@ -32,26 +33,29 @@ class LogCosh(Pointwise):
     def formula(y: float, z: float) -> tuple[float, float, float]:
         real = type(z)
         zero, one, two = real(0), real(1), real(2)
-        a, lost = distance(y, z)
-        e, m = exp_expm1(-two * a)
+        r, lost = residual(y, z)
+        a = abs(r)
+        x, shrink = pull(two * r)
+        e, m = exp_expm1_minus(x)  # as good as those of two * a, but in the Hessian, which has no other term
         is_near = a < one
         # cosh(a) - 1 from a series, since the difference cancels and the square of sinh(a / 2) doubles its error
-        value = log1p(_cosh_minus_1(a, lost) if is_near else e) + (zero if is_near else a - real(LOG_2))
-        tanh = -m / (one + e)
-        hessian = real(4) * e / fma(e, e + two, one)
+        value = log1p_unit(_cosh_minus_1(r, lost) if is_near else e) + (zero if is_near else a - real(LOG_2))
+        tanh = m / (one + e)
+        tanh = tanh if r < zero else -tanh
+        hessian = real(4) * shrink * e / fma(e, e + two, one)
         # far out, it feels the residual's rounding error 2 * a times
         hessian = hessian - hessian * (two * lost * tanh) if hessian > zero else zero
-        return value, tanh if z > y else -tanh, hessian
+        return value, tanh, hessian
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any) -> Any:
         return m.log(m.cosh(z - y))
 
 
-def _cosh_minus_1(a: float, lost: float) -> float:
-    """Return ``cosh(a + lost) - 1`` for 0 <= a <= 1, and *lost* below an ulp of it."""
-    real = type(a)
-    s = a * a
+def _cosh_minus_1(r: float, lost: float) -> float:
+    """Return ``cosh(r + lost) - 1`` for -1 <= r <= 1, and *lost* below an ulp of it."""
+    real = type(r)
+    s = r * r
     t = fma(s, real(SERIES[8]), real(SERIES[7]))
     t = fma(s, t, real(SERIES[6]))
     t = fma(s, t, real(SERIES[5]))
@@ -59,5 +63,5 @@ def _cosh_minus_1(a: float, lost: float) -> float:
     t = fma(s, t, real(SERIES[3]))
     t = fma(s, t, real(SERIES[2]))
     t = fma(s, t, real(SERIES[1]))
-    s_lost = fma(a + a, lost, fma(a, a, -s))
+    s_lost = fma(r + r, lost, fma(r, r, -s))
     return fma(s, fma(s, t, real(0.5)), s_lost * fma(s, real(2 * SERIES[1]), real(0.5)))

@@ -1,12 +1,13 @@
 """Pseudo-Huber loss."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from nbloss._math import fma, sqrt
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import POSITIVE, param
-from nbloss.losses.regression._residual import distance, is_finite
+from nbloss.losses.regression._residual import residual
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,23 @@ class PseudoHuber(Pointwise):
     @staticmethod
     def formula(y: float, z: float, delta: float) -> tuple[float, float, float]:
         real = type(z)
-        zero, one, two = real(0), real(1), real(2)
-        r = z - y
-        a, lost = distance(y, z)
-        scale = real(2.0**64) if delta < real(1e-30) else one  # so that 1 / unit is finite and no remainder subnormal
+        zero, one, two, infinity = real(0), real(1), real(2), real(math.inf)
+        r, lost = residual(y, z)
+        # so that 1 / unit is a normal number, and no remainder subnormal
+        scale = real(2.0**64) if delta < real(1e-30) else real(2.0**-64) if delta > real(1e30) else one
         unit = delta * scale
-        t = a * scale / unit
+        by_unit = one / unit
+        t = (r * scale) * by_unit
         s = fma(t, t, one)
         q = sqrt(s)
         by_q, by_s = one / q, one / s
-        w = a / (one + q)
-        linear = t > real(2.0**60)  # where t * t may overflow, and 1 is nothing beside it
-        value = delta * a if linear else a * w
-        value = fma(a, w, (lost + lost) * w) if is_finite(value) and not linear else value
-        gradient = r * by_q if not linear else delta if r > zero else -delta
-        # The Hessian is s ** -1.5, which triples the relative errors of a and t and feels that of s: they are put back.
-        t_lost = (fma(-t, unit, a * scale) + lost * scale) * (one / unit)
+        w = r / (one + q)
+        is_linear = abs(t) > real(2.0**60)  # where t * t may overflow, and 1 is nothing beside it
+        near = fma(r, w, (lost + lost) * w)
+        value = delta * abs(r) if is_linear else near if near >= zero else infinity  # else its second term is -infinity
+        gradient = r * by_q if not is_linear else delta if r > zero else -delta
+        # The Hessian is s ** -1.5, which triples the relative errors of r and t and feels that of s: they are put back.
+        t_lost = (fma(-t, unit, r * scale) + lost * scale) * by_unit
         error = (fma(t, t, one - s) + two * (t * t_lost)) * by_s
         hessian = by_s * by_q
         return value, gradient, fma(real(-1.5) * error, hessian, hessian) if hessian > zero else zero
