@@ -20,18 +20,10 @@ from nbloss._cpu.rows import (
     add_values,
     columns_exp,
     columns_top,
-    complement,
     factor_of,
-    is_inside,
     label_of,
     line_exp,
     line_top,
-    log_mass,
-    log_probability,
-    masked,
-    nan_unless,
-    pulled_back,
-    smoothed,
     take,
     take_back,
     target_of,
@@ -42,6 +34,17 @@ from nbloss._cpu.rows import (
 )
 from nbloss._math import exp_difference
 from nbloss._row_program import RowProgram
+from nbloss._rows import (
+    complement,
+    is_inside,
+    log_mass,
+    log_probability,
+    masked,
+    nan_unless,
+    pulled_back,
+    smoothed,
+)
+
 
 CHUNK = 4  # blocks that share a scratch
 MOST = 256

@@ -73,6 +73,8 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
     at_once = min(MOST, max(8, 4096 // classes // 8 * 8)) if few else min(MOST, max(1, 8192 // classes))
     sparse = program.sparse and program.softmax and y.ndim == 1 and not program.smoothing
     factors = None if program.factors is None else np.array(program.factors, z.dtype)
+    if factors is not None:
+        factors.flags.writeable = False  # as in the signature: inside a tuple, nothing is converted
     ignored = program.ignored if y.ndim == 1 else None
     with np.errstate(over="ignore"):
         options = Options(
