@@ -26,12 +26,16 @@ ALLOWED = {
         "nbloss.losses",
     },
     "nbloss.families": {
+        "nbloss.families",
         "nbloss.loss",
         "nbloss.links",
         "nbloss._arrays",
         "nbloss._place",
+        "nbloss._math",
         "nbloss._program",
+        "nbloss._row_program",
         "nbloss._statistics",
+        "nbloss.reference",
     },
     "nbloss.loss": set(),
     "nbloss.links": {"nbloss._math"},
@@ -41,6 +45,8 @@ ALLOWED = {
     "nbloss._statistics": {"nbloss._arrays"},
     "nbloss._arrays": set(),
     "nbloss._program": {"nbloss.loss"},
+    "nbloss._row_program": {"nbloss.loss"},
+    "nbloss._rows": {"nbloss._math"},
     "nbloss._place": {"nbloss._cpu", "nbloss._cuda"},
     "nbloss._compile": {"nbloss._math"},
     "nbloss._cpu": {
@@ -49,6 +55,8 @@ ALLOWED = {
         "nbloss._compile",
         "nbloss._math",
         "nbloss._program",
+        "nbloss._row_program",
+        "nbloss._rows",
         "nbloss.loss",
     },
     "nbloss._cuda": {
@@ -57,6 +65,8 @@ ALLOWED = {
         "nbloss._compile",
         "nbloss._math",
         "nbloss._program",
+        "nbloss._row_program",
+        "nbloss._rows",
         "nbloss.loss",
     },
 }

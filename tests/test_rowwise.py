@@ -274,12 +274,12 @@ def test_extreme_logits() -> None:
 @pytest.mark.parametrize(
     ("loss", "y", "z", "words"),
     [
-        (nbloss.CrossEntropy(), [0, 3], np.zeros((2, 3)), r"y_true must hold whole numbers from 0 to 2, got 3 at index \(1,\)"),
+        (nbloss.CrossEntropy(), [0, 3], np.zeros((2, 3)), r"whole numbers from 0 to 2, got 3 at index \(1,\)"),
         (nbloss.CrossEntropy(), [0, -1], np.zeros((2, 3)), "got -1 at index"),
         (nbloss.CrossEntropy(), [1.5, 0], np.zeros((2, 3)), r"got 1.5 at index \(0,\)"),
         (nbloss.CrossEntropy(), [np.nan, 0], np.zeros((2, 3)), "got nan"),
         (nbloss.CrossEntropy(ignore_index=-1), [-2, 0], np.zeros((2, 3)), r"\(or -1, which is ignored\), got -2"),
-        (nbloss.CrossEntropy(), [0, 1, 2], np.zeros((2, 3)), r"y_true must have shape \(2,\), a label a row, or .*\(2, 3\), got \(3,\)"),
+        (nbloss.CrossEntropy(), [0, 1, 2], np.zeros((2, 3)), r"shape \(2,\), a label a row, or .* got \(3,\)"),
         (nbloss.CrossEntropy(), np.zeros((2, 4)), np.zeros((2, 3)), "y_true must have shape"),
         (nbloss.CrossEntropy(), 0, 1.0, "at least one class"),
         (nbloss.CrossEntropy(), np.zeros(2), np.zeros((2, 0)), "at least one class"),
@@ -298,7 +298,7 @@ def test_parameters() -> None:
     for wrong in ({"label_smoothing": 2}, {"class_weight": (1, -1)}, {"base": 1.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             nbloss.CrossEntropy(**wrong)
-    with pytest.raises(TypeError, match="ignore_index must be a whole number or None, got 1.5"):
+    with pytest.raises(TypeError, match="ignore_index must be a whole number or None"):
         nbloss.CrossEntropy(ignore_index=1.5)
     with pytest.raises(ValueError, match="from_logits and log_input"):
         nbloss.KLDivergence(from_logits=True, log_input=True)
@@ -334,8 +334,18 @@ def test_hessian_matrix(loss: Any) -> None:
                 assert found == pytest.approx(float(mixed) * w[n], rel=1e-12, abs=1e-14)
 
 
-@pytest.mark.parametrize("loss", [nbloss.CrossEntropy(), nbloss.CrossEntropy(label_smoothing=0.1, class_weight=(1, 2, 3, 4)), nbloss.Focal(gamma=1.5),
-    nbloss.Poly1CrossEntropy(), nbloss.GeneralizedCrossEntropy(), nbloss.KLDivergence(from_logits=True), nbloss.MultiLabelSoftMargin()], ids=repr)  # fmt: skip
+STARTS = [
+    nbloss.CrossEntropy(),
+    nbloss.CrossEntropy(label_smoothing=0.1, class_weight=(1, 2, 3, 4)),
+    nbloss.Focal(gamma=1.5),
+    nbloss.Poly1CrossEntropy(),
+    nbloss.GeneralizedCrossEntropy(),
+    nbloss.KLDivergence(from_logits=True),
+    nbloss.MultiLabelSoftMargin(),
+]
+
+
+@pytest.mark.parametrize("loss", STARTS, ids=repr)
 def test_init_score(loss: Any) -> None:
     rng = np.random.default_rng(1)
     y, w = rng.choice(4, 300, p=[0.5, 0.3, 0.15, 0.05]), rng.uniform(0, 2, 300)

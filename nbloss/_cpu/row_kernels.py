@@ -18,23 +18,12 @@ from nbloss._compile import inlined
 from nbloss._cpu.blocks import LANES, add_up, fold, row
 from nbloss._cpu.rows import (
     add_values,
-    but_one,
     columns_exp,
     columns_top,
-    complement,
     factor_of,
-    finite,
-    inverse_of_mass,
-    is_inside,
     label_of,
     line_exp,
     line_top,
-    log_mass,
-    log_probability,
-    masked,
-    nan_unless,
-    pulled_back,
-    smoothed,
     take,
     take_back,
     target_of,
@@ -45,6 +34,19 @@ from nbloss._cpu.rows import (
 )
 from nbloss._math import exp_difference
 from nbloss._row_program import RowProgram
+from nbloss._rows import (
+    but_one,
+    complement,
+    finite,
+    inverse_of_mass,
+    is_inside,
+    log_mass,
+    log_probability,
+    masked,
+    nan_unless,
+    pulled_back,
+    smoothed,
+)
 
 CHUNK = 4  # blocks that share a scratch
 MOST = 256

@@ -1,112 +1,33 @@
-"""What the kernels of losses of rows are made of.
-
-The softmax is made from distances to the greatest prediction: ``e = exp(z - top)``, and *rest*, the sum of all e but
-one of those that are 1. So neither 1 minus a probability, nor the logarithm of one that is close to 1, loses digits.
-"""
+"""What the kernels of losses of rows are made of, besides the arithmetic in :mod:`nbloss._rows`."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
-from nbloss._compile import INLINE
+from nbloss import _rows
+from nbloss._compile import INLINE, inlined
 from nbloss._cpu.blocks import LANES, fold, part
-from nbloss._math import exp_difference, fma, log1p
+from nbloss._math import exp_difference
+from nbloss._rows import finite
 
 STRIP = 32  # rows that are written back together, while their lines are in the cache
-DOUBLE_MOST, SINGLE_MOST = float(np.finfo(np.float64).max), float(np.finfo(np.float32).max)
 SUM = 64 * LANES  # so many numbers are added up without compensation
 
-
-# One element
-
-
-@register_jitable(**INLINE)
-def finite(top: Any) -> Any:
-    """Return the greatest prediction, or the greatest number if it is infinite."""
-    real = type(top)
-    most = real(DOUBLE_MOST) if real(DOUBLE_MOST) < real(math.inf) else real(SINGLE_MOST)
-    return most if top > most else top
+for _function in _rows.FUNCTIONS:
+    inlined(_function)
 
 
-@register_jitable(**INLINE)
-def log_probability(z: Any, top: Any, mass: Any) -> Any:
-    """Return ``(z - top) - mass``, where *mass* is the logarithm of the sum of all e."""
-    return (type(z)(0) if z == top else z - top) - mass
-
-
-@register_jitable(**INLINE)
-def log_mass(rest: Any) -> Any:
-    """Return the logarithm of the sum of all e."""
-    return log1p(rest)
-
-
-@register_jitable(**INLINE)
-def inverse_of_mass(rest: Any) -> Any:
-    """Return ``1 / (1 + rest)``, as if the sum were not rounded."""
-    one = type(rest)(1)
-    mass = one + rest
-    inverse = one / mass
-    lost = (one - mass) + rest if rest < one else (rest - mass) + one
-    return inverse - inverse * (fma(mass, inverse, -one) + lost * inverse)
-
-
-@register_jitable(**INLINE)
-def complement(e: Any, rest: Any, inverse: Any) -> Any:
-    """Return ``1 - e * inverse``, where *inverse* is ``1 / (1 + rest)``, as a product of positive numbers."""
-    return (rest + (type(e)(1) - e)) * inverse
-
-
-@register_jitable(**INLINE)
-def but_one(x: Any, e: Any, at_top: Any, below: Any) -> Any:
-    """Return the sum of all classes but that of *x*, where *at_top* is that of classes whose e is 1, *below* the rest.
-
-    Where one class has nearly all the probability, what the others add would be lost in the sum of all.
-    """
-    return type(e)((at_top - x) + below if e == type(e)(1) else (below - x) + at_top)
-
-
-@register_jitable(**INLINE)
-def pulled_back(a: Any, b: Any, other_a: Any, other_b: Any, p: Any, q: Any) -> Any:
-    """Return the derivatives by a logit, from those by log-probabilities: of its own class, a and b, and of others."""
-    return a * q - p * other_a, (b * q) * q + (other_b * p) * p - ((a + other_a) * p) * q
-
-
-@register_jitable(**INLINE)
-def masked(x: Any, weight: Any) -> Any:
-    """Return *x*, and exactly 0 where the row has no weight."""
-    return x if weight != type(weight)(0) else type(x)(0)
-
-
-@register_jitable(**INLINE)
-def is_inside(x: Any, low: Any, high: Any) -> Any:
-    """Whether *x* lies between two bounds; nan does not."""
-    return (type(x)(low) <= x) & (x <= type(x)(high))
-
-
-@register_jitable(**INLINE)
-def nan_unless(inside: Any, real: Any) -> Any:
-    """Return what multiplies a row: nan where an element lies outside the domain."""
-    return real(1) if inside else real(math.nan)
+# Targets and weights, of which there are kinds
 
 
 @register_jitable(**INLINE)
 def factor_of(factors: Any, k: Any, real: Any) -> Any:
     """Return what multiplies the target of class k."""
     return real(1) if factors is None else factors[k]
-
-
-@register_jitable(**INLINE)
-def smoothed(t: Any, factor: Any, smoothing: Any, share: Any) -> Any:
-    """Return what the formula takes as the target of a class."""
-    return factor * (t * (type(t)(1) - smoothing) + share)
-
-
-# Targets and weights, of which there are kinds
 
 
 def target_of(y: Any, i: Any, k: Any, real: Any) -> Any:

@@ -5,7 +5,7 @@ from numba import config, cuda
 if not config.ENABLE_CUDASIM and getattr(cuda, "implementation", None) != "NVIDIA":
     raise ImportError("arrays on a CUDA device need the package numba-cuda: pip install 'nbloss[cuda]'")
 
-from nbloss._cuda import math, pointwise  # math: registers what compiled formulas use in place of nbloss._math
+from nbloss._cuda import math, pointwise, rowwise  # math: registers what compiled formulas use in place of nbloss._math
 from nbloss._cuda.arrays import as_array, as_host, as_output, check_free, empty, number, to_last
 from nbloss._cuda.shortcut import shortcut
 
@@ -18,6 +18,7 @@ __all__ = [
     "math",
     "number",
     "pointwise",
+    "rowwise",
     "shortcut",
     "to_last",
 ]

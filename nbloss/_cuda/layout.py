@@ -44,7 +44,7 @@ def arrange(z: View, arrays: Sequence[Any]) -> tuple[tuple[int, ...], tuple[Any,
     steps = [tuple(s // a.dtype.itemsize for s in along) for a, along in zip(views, strides[:-1], strict=True)]
     rank = 0 if z.size <= 1 or all(s == (1,) for s in steps) else len(lengths)
     remaining = iter(steps)
-    pairs = [_strided(a, next(remaining)) if rank and isinstance(a, View) else alone(a) for a in arrays]
+    pairs = [strided(a, next(remaining)) if rank and isinstance(a, View) else alone(a) for a in arrays]
     forms, operands = zip(*pairs, strict=True)
     return tuple(lengths), forms, operands
 
@@ -56,11 +56,12 @@ def alone(a: Any) -> tuple[Any, Any]:
     return (None, 0) if a is None else (NUMBER, a)
 
 
-def _strided(a: View, steps: tuple[int, ...]) -> tuple[Any, Any]:
+def strided(a: View, steps: tuple[int, ...]) -> tuple[Any, Any]:
+    """Return form and operand of an array from its strides, in elements."""
     return Form(len(steps), a.dtype), (memory(a), a.start, steps)
 
 
-def _device(function: Callable[..., Any]) -> Callable[..., Any]:
+def on_device(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let kernels call *function*."""
     registered: Callable[..., Any] = register_jitable(function)
     return registered
@@ -70,69 +71,69 @@ def _device(function: Callable[..., Any]) -> Callable[..., Any]:
 def reader(form: Any) -> Callable[..., Any]:
     """Return the function that gives element i of an operand, from i and the lengths of the axes."""
     if form is None:
-        return _device(lambda a, i, lengths: None)
+        return on_device(lambda a, i, lengths: None)
     if form == NUMBER:
-        return _device(lambda a, i, lengths: a)
-    decode = _DECODERS.get(form.dtype.name, as_it_is)
+        return on_device(lambda a, i, lengths: a)
+    decode = decoder(form.dtype)
     if form.rank == 0:
-        return _device(lambda a, i, lengths: decode(a[i]))
-    place = _place(form.rank)
-    return _device(lambda a, i, lengths: decode(a[0][a[1] + place(i, lengths, a[2])]))
+        return on_device(lambda a, i, lengths: decode(a[i]))
+    place = place_of(form.rank)
+    return on_device(lambda a, i, lengths: decode(a[0][a[1] + place(i, lengths, a[2])]))
 
 
 @functools.cache
 def readers(forms: tuple[Any, ...]) -> Callable[..., Any]:
     """Return the function that gives the tuple of element i of each operand in a tuple."""
     if not forms:
-        return _device(lambda operands, i, lengths: ())
+        return on_device(lambda operands, i, lengths: ())
     first, others = reader(forms[0]), readers(forms[1:])
-    return _device(lambda operands, i, lengths: (first(operands[0], i, lengths), *others(operands[1:], i, lengths)))
+    return on_device(lambda operands, i, lengths: (first(operands[0], i, lengths), *others(operands[1:], i, lengths)))
 
 
 @functools.cache
 def writer(form: Any) -> Callable[..., Any]:
     """Return the function that makes x element i of an operand, from i, the lengths of the axes and x."""
     if form is None:
-        return _device(lambda a, i, lengths, x: None)
-    encode = _ENCODERS.get(form.dtype.name, as_it_is)
+        return on_device(lambda a, i, lengths, x: None)
+    encode = encoder(form.dtype)
     if form.rank == 0:
 
         def write(a: Any, i: Any, lengths: Any, x: Any) -> None:
             a[i] = encode(x)
 
     else:
-        place = _place(form.rank)
+        place = place_of(form.rank)
 
         def write(a: Any, i: Any, lengths: Any, x: Any) -> None:
             a[0][a[1] + place(i, lengths, a[2])] = encode(x)
 
-    return _device(write)
+    return on_device(write)
 
 
 @functools.cache
-def _place(rank: int) -> Callable[..., Any]:
+def place_of(rank: int) -> Callable[..., Any]:
     """Return the function that gives how far element i is from element 0, where the last axis runs fastest."""
     if rank == 1:
-        return _device(lambda i, lengths, strides: i * strides[0])
-    outer = _place(rank - 1)
-    return _device(
+        return on_device(lambda i, lengths, strides: i * strides[0])
+    outer = place_of(rank - 1)
+    return on_device(
         lambda i, lengths, strides: outer(i // lengths[-1], lengths[:-1], strides[:-1]) + i % lengths[-1] * strides[-1]
     )
 
 
-@_device
+@on_device
 def as_it_is(x: Any) -> Any:
     """Return x."""
     return x
 
 
-@_device
+@on_device
 def _from_bfloat16(bits: Any) -> Any:
     """Return the number whose upper half, as float32, are these *bits*."""
     return np.uint32(np.uint32(bits) << np.uint32(16)).view(np.float32)
 
 
-@_device
+@on_device
 def _to_bfloat16(x: Any) -> Any:
     """Return the upper half of the bits of x as float32, rounded to nearest, ties to even."""
     bits = np.float32(x).view(np.uint32)
@@ -143,3 +144,13 @@ def _to_bfloat16(x: Any) -> Any:
 
 _DECODERS = {"bfloat16": _from_bfloat16, "float16": np.float32}  # devices compute with neither
 _ENCODERS = {"bfloat16": _to_bfloat16}
+
+
+def decoder(dtype: Any) -> Callable[..., Any]:
+    """Return the function that makes a number to compute with of what lies in memory."""
+    return _DECODERS.get(dtype.name, as_it_is)
+
+
+def encoder(dtype: Any) -> Callable[..., Any]:
+    """Return the function that makes what lies in memory of a number."""
+    return _ENCODERS.get(dtype.name, as_it_is)

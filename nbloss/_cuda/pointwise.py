@@ -7,7 +7,6 @@ a kernel by its source file, not by the formula and the functions that it calls,
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +14,10 @@ import numpy as np
 from numba import cuda
 
 from nbloss._arrays import DOUBLE, divide, strides_of
-from nbloss._cuda.arrays import View, as_output, empty, in_order, vector
-from nbloss._cuda.blocks import BLOCK, FEWEST, add_up, blocks_for, compiled, evaluator, plus, tree, weigh
-from nbloss._cuda.layout import NUMBER, Form, alone, arrange, as_it_is, reader, readers, writer
+from nbloss._cuda.arrays import View, in_order, vector
+from nbloss._cuda.blocks import BLOCK, blocks_for, compiled, evaluator, plus, tree, weigh
+from nbloss._cuda.layout import Form, alone, arrange, as_it_is, reader, readers, writer
+from nbloss._cuda.sums import divided, scratch
 from nbloss._program import Program
 from nbloss.loss import REAL, Domain
 
@@ -65,17 +65,17 @@ def _reduce(
         scale = divide(1.0, divisor)
     elif sums_weights and gradient is not None:  # the gradient's scale is needed before the sum is there
         divisor, _ = _sums(_ONE, w, w, w, None, 1.0, False, DOUBLE, stream)
-        scale = _scratch(1, z)
-        _divide(1.0, divisor, scale, stream)
+        scale = scratch(1, z)
+        divided(1.0, divisor, scale, stream)
         sums_weights = False
     values, weights = _sums(program, y, z, w, gradient, scale, sums_weights, real, stream)
-    _divide(values, weights if sums_weights else divisor, result, stream)
+    divided(values, weights if sums_weights else divisor, result, stream)
 
 
 def ratio(total: View, weight: View, result: View) -> None:
     """Write the quotient of two 0-d arrays."""
     with in_order(result, total, weight) as stream:
-        _divide(total, weight, result, stream)
+        divided(total, weight, result, stream)
 
 
 def _one(y: Any, z: Any) -> tuple[Any, Any, Any]:
@@ -91,22 +91,12 @@ def _sums(
 ) -> tuple[View, View | None]:  # fmt: skip
     """Write the gradient, scaled; return the sums, a number a block, of the weighted values and of the weights."""
     blocks = blocks_for(z.size)
-    values, weights = _scratch(blocks, z), _scratch(blocks, z) if sums_weights else None
+    values, weights = scratch(blocks, z), scratch(blocks, z) if sums_weights else None
     lengths, forms, operands = arrange(z, [y, z, w, gradient, *_numbers(program, z, real)])
     more_forms, more = zip(*map(alone, (scale, values, weights)), strict=True)
     kernel = kernel_for(program, summing, real, (*more_forms, *forms))
     kernel[blocks, BLOCK, stream](z.size, lengths, *more, *operands[:4], operands[4:])
     return values, weights
-
-
-def _divide(total: Any, weight: Any, result: View, stream: Any) -> None:
-    """Write ``total / weight`` to *result*; each of them is a number or a vector of numbers to add up."""
-    forms, operands = zip(*map(alone, (total, weight, result)), strict=True)
-    _dividing(*forms)[FEWEST, BLOCK, stream](*operands)
-
-
-def _scratch(size: int, z: View) -> View:
-    return as_output(empty((size,), DOUBLE, z, z.owner))
 
 
 def _numbers(program: Program, z: View, real: np.dtype[Any]) -> list[Any]:
@@ -184,20 +174,6 @@ def summing(evaluate: Any, real: Any, forms: tuple[Any, ...]) -> Any:
             write_weights(weights, cuda.blockIdx.x, lengths, weight_sum)
 
     return kernel
-
-
-@functools.cache
-def _dividing(total_form: Any, weight_form: Any, result_form: Any) -> Any:
-    """Return the kernel of :func:`_divide`, of which every block does the same, and one writes the result."""
-    total_of, weight_of = (as_it_is if form == NUMBER else add_up for form in (total_form, weight_form))
-    write = writer(result_form)
-
-    def kernel(total, weight, result):  # type: ignore[no-untyped-def]
-        a, b = total_of(total), weight_of(weight)
-        if cuda.grid(1) == 0:
-            write(result, 0, 0, a / b)
-
-    return compiled(kernel, "dividing")
 
 
 def _as_weight(form: Any) -> Any:

@@ -17,7 +17,7 @@ if missing := what_is_missing():
     pytest.skip(f"needs {missing}", allow_module_level=True)
 
 from nbloss._compile import inlined
-from nbloss._cuda import pointwise
+from nbloss._cuda import pointwise, sums
 from nbloss._cuda.arrays import BFLOAT16
 from nbloss._cuda.layout import NUMBER, Form
 from nbloss.losses.regression._residual import residual
@@ -145,9 +145,9 @@ def test_a_number_as_weight() -> None:
 @pytest.mark.parametrize("capability", [AMPERE, HOPPER])
 def test_sums(capability: Capability) -> None:
     """They are in double precision, in shared memory and in order."""
-    sums = Form(0, DOUBLE)
-    for forms in ((sums, NUMBER, sums), (sums, sums, sums), (NUMBER, sums, sums)):
-        code = code_of(pointwise._dividing(*forms), [type_of(form) for form in forms], capability)
+    some = Form(0, DOUBLE)
+    for forms in ((some, NUMBER, some), (some, some, some), (NUMBER, some, some)):
+        code = code_of(sums.dividing(*forms), [type_of(form) for form in forms], capability)
         assert_lean(code)
         assert code.count(r"\bst\.shared\.f64") and code.count(r"\badd\.(rn\.)?f64") and code.count(r"\bbar\.sync")
     code = add(nbloss.Huber(), "sg", SINGLE, capability, w=SINGLE)
