@@ -15,12 +15,13 @@ import numpy as np
 from numba import prange
 
 from nbloss._compile import inlined
-from nbloss._cpu.blocks import LANES, add_up, fold, row
+from nbloss._cpu.blocks import add_up
+from nbloss._cpu.lanes import LANES, fold, row
 from nbloss._cpu.rows import (
-    add_values,
     columns_exp,
     columns_top,
     factor_of,
+    keep,
     label_of,
     line_exp,
     line_top,
@@ -32,6 +33,7 @@ from nbloss._cpu.rows import (
     transpose_back,
     weight_of,
 )
+from nbloss._cpu.sums import total
 from nbloss._math import exp_difference
 from nbloss._row_program import RowProgram
 from nbloss._rows import (
@@ -314,7 +316,7 @@ def _driven(block: Any, by_lines: bool, by_columns: bool) -> Any:
     def kernel(y, z, w, at_once, numbers, options, value, gradient, hessian):  # type: ignore[no-untyped-def]
         n, classes = z.shape if by_lines else (z.shape[1], z.shape[0])
         blocks = (n + at_once - 1) // at_once
-        totals = np.zeros((blocks, LANES))
+        totals = np.empty(blocks)
         room = classes * at_once if by_columns else LANES
         for chunk in prange((blocks + CHUNK - 1) // CHUNK):
             wide, narrow = np.empty((3, room), z.dtype), np.empty((10, MOST), z.dtype)
@@ -323,7 +325,8 @@ def _driven(block: Any, by_lines: bool, by_columns: bool) -> Any:
                 first = b * at_once
                 rows = min(n - first, at_once)
                 block(y, z, w, first, rows, classes, numbers, options, wide, narrow, sums, gradient, hessian)
-                add_values(narrow[0, :rows], first, value, totals[b])
+                keep(narrow[0, :rows], value, first)
+                totals[b] = total(narrow[0, :rows], None)
         return add_up(totals)
 
     return kernel

@@ -10,7 +10,8 @@ from numba.extending import overload, register_jitable
 
 from nbloss import _rows
 from nbloss._compile import INLINE, inlined
-from nbloss._cpu.blocks import LANES, fold, part
+from nbloss._cpu.blocks import part
+from nbloss._cpu.lanes import LANES, fold
 from nbloss._math import exp_difference
 from nbloss._rows import finite
 
@@ -206,14 +207,17 @@ def _line_exp(z: Any, top: Any, e: Any, sums: Any, ones: Any, count: Any) -> Non
         ones[j] += 1.0 if is_one else 0.0
 
 
-@register_jitable(**INLINE)
-def add_values(values: Any, first: Any, into: Any, lanes: Any) -> None:
-    """Leave the sum of a block's values in the first lane, and write them if they are wanted."""
-    if into is not None:
+def keep(values: Any, into: Any, first: Any) -> None:
+    """Write the values of a block, if they are wanted."""
+
+
+@overload(keep, strict=False)
+def _keep(values: Any, into: Any, first: Any) -> Any:
+    if into is types.none:
+        return lambda values, into, first: None
+
+    def write(values: Any, into: Any, first: Any) -> None:
         for i in range(values.size):
             into[first + i] = values[i]
-    for start in range(0, values.size, LANES):
-        some = values[start : start + LANES]
-        for j in range(some.size):
-            lanes[j] += some[j]
-    fold(lanes)
+
+    return write
