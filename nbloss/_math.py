@@ -75,6 +75,16 @@ PRIMITIVES = (fma, exp, expm1, exp_expm1, exp_sum, log, log1p, log1p_unit, sqrt)
 """The functions that each target has on its own; every other one is compiled as it stands."""
 
 
+def two_difference(a: Real, b: Real) -> tuple[Real, Real]:
+    """Return a - b rounded, and what the rounding took away, which is nan if the difference is infinite.
+
+    D. E. Knuth, *The Art of Computer Programming*, vol. 2 (1969): the form without a comparison.
+    """
+    difference = a - b
+    subtracted = a - difference
+    return difference, (a - (difference + subtracted)) + (subtracted - b)
+
+
 def sigmoids(z: Real) -> tuple[Real, Real]:
     """Return (S(z), S(-z)) for the sigmoid S(z) = 1 / (1 + exp(-z)), neither of them as 1 minus the other."""
     one = type(z)(1)

@@ -1,0 +1,349 @@
+"""One set whose errors are put in order: what the kernels of :mod:`nbloss._cpu.ordered` do with it.
+
+A set is worked on in chunks, of which the number changes nothing: a stable sort has one result, counts are whole
+numbers, and sums are made in blocks of fixed size. Loops over chunks and blocks run in parallel if the kernel into
+which these functions are inlined has no other loop that does.
+
+An item is twice the index of an element, plus 1 if the element is positive.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numba.extending import register_jitable
+
+from nbloss._compile import INLINE, inlined
+from nbloss._cpu.radix import bits_of, chunk, key_of, number_of_bits, number_of_key, sort
+from nbloss._math import exp_sum, two_difference
+
+BLOCK = 4096
+"""Elements of which errors are added up one by one."""
+
+IGNORED, NEGATIVE, POSITIVE, NAN = -1, 0, 1, 2
+"""What an element can be in a loss of margins."""
+
+inlined(two_difference)
+
+
+def _with_loops(function: Any) -> Any:
+    """Let kernels call *function*, whose parallel loops become theirs."""
+    return register_jitable(inline="always", error_model="numpy")(function)
+
+
+@_with_loops
+def margins(
+    increment: Any, kinds: Any, z: Any, gradient: Any, factor: Any, scratch: Any, chunks: Any
+) -> Any:
+    """Write the gradient of a set of margins, times a factor, if it has elements; return the value.
+
+    Elements go by their margin, which orders as the error 1 - margin does, before that is rounded.
+    """
+    keys, items, spare_keys, spare_items = scratch
+    found = np.zeros((chunks, 3), np.int64)  # errors above 0, positives and nan
+    for c in prange(chunks):
+        part = chunk(z.size, chunks, c)
+        _survey_margins(kinds[part], z[part], found[c])
+    count, positives, nans = 0, 0, 0
+    for c in range(chunks):
+        first, count = count, count + found[c, 0]
+        positives, nans = positives + found[c, 1], nans + found[c, 2]
+        found[c, 0] = first
+    for c in prange(chunks):
+        part = chunk(z.size, chunks, c)
+        _take_margins(kinds[part], z[part], part.start, keys, items, found[c, 0], nans > 0, gradient[part])
+    if nans > 0:
+        return math.nan
+    in_order, of_order = sort(keys[:count], items[:count], spare_keys[:count], spare_items[:count], chunks)
+    return _scan(increment, _error_of_margin, in_order, of_order, positives, factor, gradient)
+
+
+@register_jitable(**INLINE)
+def _margin(kind: Any, z: Any) -> Any:
+    return z if kind == POSITIVE else -z
+
+
+@register_jitable(**INLINE)
+def _error_of_margin(key: Any) -> Any:
+    return 1.0 - np.float64(number_of_key(key))
+
+
+@register_jitable(**INLINE)
+def _survey_margins(kinds: Any, z: Any, found: Any) -> None:
+    errors, positives, nans = 0, 0, 0
+    for i in range(z.size):
+        counts = kinds[i] != IGNORED
+        errors += counts and _margin(kinds[i], z[i]) < 1
+        positives += kinds[i] == POSITIVE
+        nans += kinds[i] == NAN or (counts and z[i] != z[i])
+    found[0], found[1], found[2] = errors, positives, nans
+
+
+@register_jitable(**INLINE)
+def _take_margins(
+    kinds: Any, z: Any, first: Any, keys: Any, items: Any, place: Any, has_nan: Any, gradient: Any
+) -> None:
+    for i in range(z.size):
+        margin = _margin(kinds[i], z[i])
+        counts = kinds[i] != IGNORED
+        if gradient.size:
+            gradient[i] = math.nan if has_nan and counts else 0
+        if counts and margin < 1 and not has_nan:
+            keys[place] = key_of(margin)
+            items[place] = 2 * (first + i) + (kinds[i] == POSITIVE)
+            place += 1
+
+
+@_with_loops
+def classes(
+    increment: Any, labels: Any, z: Any, gradient: Any, hessian: Any, counted: Any, only_present: Any,
+    from_logits: Any, factor: Any, scratch: Any, chunks: Any,
+) -> Any:  # fmt: skip
+    """Write gradient and Hessian of a set of rows of classes, times a factor, if they have elements; return the value.
+
+    Until the last step, the array of the gradient, or else of the Hessian, holds the derivatives by probabilities.
+    """
+    keys, items, spare_keys, spare_items = scratch
+    slopes = gradient if gradient.size else hessian
+    n, many = z.shape
+    tops, rests = np.empty(n if from_logits else 0), np.empty(n if from_logits else 0)
+    found = np.zeros((chunks, many + 2), np.int64)  # rows of each class, rows that count, and those with nan
+    for c in prange(chunks):
+        part = chunk(n, chunks, c)
+        _survey_rows(labels[part], z[part], from_logits, tops[part], rests[part], found[c])
+    count = 0
+    for c in range(chunks):
+        first, count = count, count + found[c, many]
+        found[c, many] = first
+    if _column_sum(found, many + 1) > 0:
+        for c in prange(chunks):
+            part = chunk(n, chunks, c)
+            _fill_with_nan(labels[part], gradient[part], hessian[part])
+        return math.nan
+    divisor = 0
+    for k in range(many):
+        divisor += counted[k] and (not only_present or _column_sum(found, k) > 0)
+    total = 0.0
+    for k in range(many):
+        positives = _column_sum(found, k)
+        if not counted[k] or (positives == 0 and only_present):
+            slopes[:, k] = 0
+            continue
+        for c in prange(chunks):
+            part = chunk(n, chunks, c)
+            _take_class(
+                k, labels[part], z[part, k], from_logits, tops[part], rests[part], part.start, keys, items,
+                found[c, many], slopes[part, k],
+            )  # fmt: skip
+        in_order, of_order = sort(keys[:count], items[:count], spare_keys[:count], spare_items[:count], chunks)
+        total += _scan(
+            increment, _error_of_probability, in_order, of_order, positives, factor / divisor, slopes[:, k]
+        )
+    for c in prange(chunks):
+        part = chunk(n, chunks, c)
+        if from_logits:
+            _through_softmax(labels[part], z[part], tops[part], rests[part], slopes[part], gradient[part], hessian[part])
+        else:
+            hessian[part] = 0
+    return total / max(divisor, 1)
+
+
+@register_jitable(**INLINE)
+def _add(total: Any, lost: Any, x: Any) -> Any:
+    """Return total + x, and *lost* plus what rounding took away, for numbers that are not negative."""
+    larger, smaller = max(total, x), min(total, x)
+    rounded = larger + smaller
+    return rounded, lost + (smaller - (rounded - larger) if rounded < math.inf else 0.0)
+
+
+@register_jitable(**INLINE)
+def _column_sum(a: Any, k: Any) -> Any:
+    total = 0
+    for i in range(len(a)):
+        total += a[i, k]
+    return total
+
+
+@register_jitable(**INLINE)
+def _top(z: Any) -> Any:
+    """Return the index of the largest number of a row, the first if there are several."""
+    top = 0
+    for k in range(z.size):
+        top = k if z[k] > z[top] else top
+    return top
+
+
+@register_jitable(**INLINE)
+def _power(z: Any, top: Any) -> Any:
+    """Return exp(z - top) as if the difference were not rounded, for z <= top."""
+    difference, lost = two_difference(np.float64(z), np.float64(top))
+    return 1.0 if z == top else exp_sum(difference, lost)
+
+
+@register_jitable(**INLINE)
+def _top_and_rest(z: Any) -> Any:
+    """Return the largest number of a row, and the sum of the powers of the others."""
+    top = _top(z)
+    rest = lost = 0.0
+    for k in range(z.size):
+        if k != top:
+            rest, lost = _add(rest, lost, _power(z[k], z[top]))
+    return np.float64(z[top]), rest + lost
+
+
+@register_jitable(**INLINE)
+def _survey_rows(labels: Any, z: Any, from_logits: Any, tops: Any, rests: Any, found: Any) -> None:
+    """Find of each row the largest logit and the sum of the other powers, relative to the power of the largest."""
+    many = z.shape[1]
+    for i in range(labels.size):
+        if labels[i] == IGNORED:
+            continue
+        row = z[i]
+        found[labels[i]] += 1
+        found[many] += 1
+        is_nan = False
+        for k in range(many):
+            is_nan |= row[k] != row[k] or (not from_logits and not 0 <= row[k] <= 1)
+        found[many + 1] += is_nan
+        if from_logits:
+            tops[i], rests[i] = _top_and_rest(row)
+
+
+@register_jitable(**INLINE)
+def _shares(power: Any, rest: Any) -> Any:
+    """Return a probability and 1 minus it, neither by a difference that cancels."""
+    whole = 1.0 + rest
+    others = rest if power == 1.0 else 1.0 + (rest - power)
+    return power / whole, others / whole
+
+
+@register_jitable(**INLINE)
+def _take_class(
+    k: Any, labels: Any, z: Any, from_logits: Any, tops: Any, rests: Any, first: Any, keys: Any, items: Any,
+    place: Any, slopes: Any,
+) -> None:  # fmt: skip
+    for i in range(labels.size):
+        real = type(z[i])
+        if labels[i] == IGNORED:
+            if slopes.size:
+                slopes[i] = 0
+            continue
+        p, q = _shares(_power(z[i], tops[i]), rests[i]) if from_logits else (z[i] + 0.0, 1.0 - z[i])
+        is_positive = labels[i] == k
+        keys[place] = _key_of_error(real(q), real(p)) if is_positive else _key_of_error(real(p), real(q))
+        items[place] = 2 * (first + i) + is_positive
+        place += 1
+
+
+@register_jitable(**INLINE)
+def _key_of_error(error: Any, other: Any) -> Any:
+    """Return a key that falls with an error in [0, 1], given 1 minus it too: the bits of the less of the two.
+
+    So errors near 1 are told apart as finely as those near 0.
+    """
+    half = bits_of(type(error)(0.5))
+    return bits_of(other) if other < error else half + half - bits_of(error)
+
+
+@register_jitable(**INLINE)
+def _error_of_probability(key: Any) -> Any:
+    half = bits_of(type(number_of_bits(key))(0.5))
+    if key < half:
+        return 1.0 - np.float64(number_of_bits(key))
+    return np.float64(number_of_bits(type(key)(half + half - key)))
+
+
+@register_jitable(**INLINE)
+def _through_softmax(
+    labels: Any, z: Any, tops: Any, rests: Any, slopes: Any, gradient: Any, hessian: Any
+) -> None:
+    """Turn derivatives by the probabilities of rows into gradient and Hessian by the logits."""
+    many = z.shape[1]
+    if slopes.size == 0:
+        return
+    for i in range(labels.size):
+        row = z[i]
+        top = _top(row)
+        others = 0.0
+        for k in range(many):
+            p, _ = _shares(_power(row[k], tops[i]), rests[i])
+            others += p * slopes[i, k] if k != top else 0.0
+        p, q = _shares(1.0, rests[i])
+        of_top = slopes[i, top] * q - others
+        mean = others + p * slopes[i, top]
+        for k in range(many):
+            p, q = _shares(_power(row[k], tops[i]), rests[i])
+            slope = p * (of_top if k == top else slopes[i, k] - mean)
+            if gradient.size:
+                gradient[i, k] = slope if labels[i] != IGNORED else 0
+            if hessian.size:
+                hessian[i, k] = slope * (q - p) if labels[i] != IGNORED else 0
+
+
+@register_jitable(**INLINE)
+def _fill_with_nan(labels: Any, gradient: Any, hessian: Any) -> None:
+    for out in (gradient, hessian):
+        for i in range(len(out)):
+            out[i] = 0 if labels[i] == IGNORED else math.nan
+
+
+@_with_loops
+def _scan(increment: Any, error_of: Any, keys: Any, items: Any, positives: Any, factor: Any, gradient: Any) -> Any:
+    """Return the sum of errors, in falling order, times increments; write these times a factor as derivatives."""
+    blocks = (keys.size + BLOCK - 1) // BLOCK
+    before, sums = np.zeros(blocks, np.int64), np.zeros((blocks, 2))
+    for b in prange(blocks):
+        before[b] = _count_positives(items[b * BLOCK : min((b + 1) * BLOCK, items.size)])
+    total = 0
+    for b in range(blocks):
+        total, before[b] = total + before[b], total
+    for b in prange(blocks):
+        first, last = b * BLOCK, min((b + 1) * BLOCK, keys.size)
+        _scan_block(
+            increment, error_of, keys[first:last], items[first:last], first, before[b], positives, factor, gradient,
+            sums[b],
+        )  # fmt: skip
+    value = lost = 0.0
+    for b in range(blocks):
+        value, lost = _add(value, lost + sums[b, 1], sums[b, 0])
+    return value + lost
+
+
+@register_jitable(**INLINE)
+def _count_positives(items: Any) -> Any:
+    count = 0
+    for item in items:
+        count += item & 1
+    return count
+
+
+@register_jitable(**INLINE)
+def _scan_block(
+    increment: Any, error_of: Any, keys: Any, items: Any, first: Any, before: Any, positives: Any, factor: Any,
+    gradient: Any, sums: Any,
+) -> None:  # fmt: skip
+    value = lost = 0.0
+    intersection, union = positives - before, positives + first - before
+    for i in range(keys.size):
+        is_positive = (items[i] & 1) == 1
+        grown = increment(is_positive, intersection, union)
+        intersection -= is_positive
+        union += not is_positive
+        value, lost = _add(value, lost, error_of(keys[i]) * grown if grown > 0 else 0.0)
+        if gradient.size:
+            gradient[items[i] >> 1] = (-grown if is_positive else grown) * factor
+    sums[0], sums[1] = value, lost
+
+
+@register_jitable(**INLINE)
+def softmax(z: Any, out: Any) -> None:
+    """Write the softmax of rows."""
+    many = z.shape[1]
+    for i in range(len(z)):
+        row = z[i]
+        top, rest = _top_and_rest(row)
+        for k in range(many):
+            out[i, k], _ = _shares(_power(row[k], top), rest)
