@@ -9,20 +9,34 @@ Large sets are taken one by one, with threads for their chunks; of several small
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from types import FunctionType
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numba import float64, int8, int32, int64, prange, types
+from numba import float64, from_dtype, int8, int32, int64, prange, types
 from numba.extending import register_jitable
 
 from nbloss._arrays import divide, real_of
 from nbloss._compile import INLINE, compiled, inlined
 from nbloss._cpu import pointwise
 from nbloss._cpu.pointwise import PARALLEL_FROM, REALS
-from nbloss._cpu.radix import chunk
-from nbloss._cpu.sets import IGNORED, NAN, classes, margins, softmax
+from nbloss._cpu.radix import chunk, sort
+from nbloss._cpu.sets import (
+    IGNORED,
+    NAN,
+    classes,
+    error_of_margin,
+    error_of_probability,
+    finish_rows,
+    margins,
+    scan,
+    softmax,
+    survey_rows,
+    take_class,
+    take_margins,
+)
 from nbloss._program import Program
 
 CHUNKS = 4  # for each thread, so that one that is held up holds up little
@@ -43,7 +57,7 @@ def run_margins(
     shape = sets, _length(z.shape, sets)
     kinds, scores = _kinds(y, ignore_index).reshape(shape), _native(z, real).reshape(shape)
     gradient = _room(placed.get("g"), real, shape)
-    values = _each_set(_of_margins, program, (kinds, scores, gradient), _factor(want, mean, sets))
+    values = _each_set(MARGINS, program, (kinds, scores, gradient), _factor(want, mean, sets))
     _deliver(gradient, placed.get("g"))
     if "h" in placed:
         hessian = np.zeros(shape, real)
@@ -69,7 +83,7 @@ def run_classes(
         counted[:] = np.isin(np.arange(shape[2]), which)
     gradient, hessian = (_room(placed.get(letter), real, shape) for letter in "gh")
     arrays = labels, predictions, gradient, hessian, counted, which == "present", from_logits
-    values = _each_set(_of_classes, program, arrays, _factor(want, mean, sets))
+    values = _each_set(CLASSES, program, arrays, _factor(want, mean, sets))
     _deliver(gradient, placed.get("g"))
     _deliver(hessian, placed.get("h"))
     _deliver_values(values, mean, placed)
@@ -169,72 +183,123 @@ def _chunks() -> int:
     return CHUNKS * numba.get_num_threads()
 
 
-def _each_set(family: Any, program: Program, arrays: Sequence[Any], factor: float) -> Any:
+class _Family(NamedTuple):
+    """How the sets of a family are evaluated."""
+
+    run: Callable[..., float]
+    """What is done with one set."""
+    steps: Sequence[Callable[..., Any]]
+    """What it is given first: functions, which become kernels where threads share a set."""
+    kernel: Callable[..., Any]
+    """Makes the function that evaluates many sets, each of them in one thread."""
+    error_of: Callable[..., float]
+    """Gives the error of a key."""
+    arguments: Callable[..., tuple[Any, ...]]
+    """The types of its labels, predictions and so on, from the real type."""
+
+
+def _each_set(family: _Family, program: Program, arguments: Sequence[Any], factor: float) -> Any:
     """Evaluate the sets along the first axis of labels, predictions and what else *family* takes; return the values."""
-    labels, z = arrays[:2]
-    values = np.empty(len(labels))
+    labels, z = arguments[:2]
+    real, values = z.dtype, np.empty(len(labels))
     parallel = z.size >= PARALLEL_FROM and not pointwise._is_child
-    one_by_one = parallel and len(values) < 2 * numba.get_num_threads()
     item = np.dtype(np.uint32 if labels.shape[1] <= MOST else np.uint64)
-    key = family, z.dtype, item, one_by_one, parallel
+    if parallel and len(values) < 2 * numba.get_num_threads():
+        scratch = _scratch(labels.shape[1], KEYS[real], item)
+        steps = [*(_step(step, real, item) for step in family.steps), _scanning(program, family.error_of, real, item)]
+        for s in range(len(values)):
+            of_set = [a[s] if isinstance(a, np.ndarray) and a.ndim > 1 else a for a in arguments]
+            values[s] = family.run(*steps, program.formula, *of_set, factor, scratch, _chunks())
+        return values
+    key = family.run, real, item, parallel
     kernel = program.kernels.get(key)
     if kernel is None:
         f = inlined(program.formula)
-        kernel = family(f, KEYS[z.dtype].type, item.type, one_by_one)
-        name = family.__name__, z.dtype, item, one_by_one
-        kernel = program.kernels[key] = compiled(kernel, _signature(family, REALS[z.dtype]), f, *name, parallel=parallel)
-    kernel(*arrays, factor, values, _chunks() if one_by_one else 1)
+        kernel = family.kernel(f, KEYS[real].type, item.type)
+        signature = *family.arguments(REALS[real]), float64, float64[::1]
+        kernel = compiled(kernel, signature, f, family.run.__name__, real, item, parallel=parallel)
+        program.kernels[key] = kernel
+    kernel(*arguments, factor, values)
     return values
 
 
-def _signature(family: Any, real: Any) -> tuple[Any, ...]:
-    last = float64, float64[::1], int64
-    if family is _of_margins:
-        return types.Array(int8, 2, "C"), _strided(real, 2, True), _strided(real, 2), *last
-    three = _strided(real, 3, True), _strided(real, 3), _strided(real, 3)
-    return types.Array(int32, 2, "C"), *three, types.boolean[::1], types.boolean, types.boolean, *last
-
-
-def _strided(real: Any, rank: int, readonly: bool = False) -> Any:
-    return types.Array(real, rank, "A", readonly=readonly)
-
-
-def _of_margins(increment: Any, key: Any, item: Any, one_by_one: bool) -> Any:
-    def with_threads_in_sets(kinds, z, gradient, factor, values, chunks):  # type: ignore[no-untyped-def]
-        scratch = _scratch(kinds.shape[1], key, item)
-        for s in range(values.size):
-            values[s] = margins(increment, kinds[s], z[s], gradient[s], factor, scratch, chunks)
-
-    def with_sets_in_threads(kinds, z, gradient, factor, values, chunks):  # type: ignore[no-untyped-def]
+def _kernel_of_margins(increment: Any, key: Any, item: Any) -> Any:
+    def kernel(kinds, z, gradient, factor, values):  # type: ignore[no-untyped-def]
         for s in prange(values.size):
             scratch = _scratch(kinds.shape[1], key, item)
-            values[s] = margins(increment, kinds[s], z[s], gradient[s], factor, scratch, chunks)
+            values[s] = margins(
+                take_margins, sort, scan, increment, kinds[s], z[s], gradient[s], factor, scratch, 1
+            )
 
-    return with_threads_in_sets if one_by_one else with_sets_in_threads
+    return kernel
 
 
-def _of_classes(increment: Any, key: Any, item: Any, one_by_one: bool) -> Any:
-    def with_threads_in_sets(  # type: ignore[no-untyped-def]
-        labels, z, gradient, hessian, counted, only_present, from_logits, factor, values, chunks
-    ):
-        scratch = _scratch(labels.shape[1], key, item)
-        for s in range(values.size):
-            values[s] = classes(
-                increment, labels[s], z[s], gradient[s], hessian[s], counted, only_present, from_logits, factor,
-                scratch, chunks,
-            )  # fmt: skip
-
-    def with_sets_in_threads(  # type: ignore[no-untyped-def]
-        labels, z, gradient, hessian, counted, only_present, from_logits, factor, values, chunks
+def _kernel_of_classes(increment: Any, key: Any, item: Any) -> Any:
+    def kernel(  # type: ignore[no-untyped-def]
+        labels, z, gradient, hessian, counted, only_present, from_logits, factor, values
     ):
         for s in prange(values.size):
             scratch = _scratch(labels.shape[1], key, item)
             values[s] = classes(
-                increment, labels[s], z[s], gradient[s], hessian[s], counted, only_present, from_logits, factor,
-                scratch, chunks,
+                survey_rows, take_class, finish_rows, sort, scan, increment, labels[s], z[s], gradient[s], hessian[s],
+                counted, only_present, from_logits, factor, scratch, 1,
             )  # fmt: skip
 
-    return with_threads_in_sets if one_by_one else with_sets_in_threads
+    return kernel
+
+
+def _arguments_of_margins(real: Any) -> tuple[Any, ...]:
+    return types.Array(int8, 2, "C"), _strided(real, 2, True), _strided(real, 2)
+
+
+def _arguments_of_classes(real: Any) -> tuple[Any, ...]:
+    out = _strided(real, 3)
+    return types.Array(int32, 2, "C"), _strided(real, 3, True), out, out, types.boolean[::1], types.boolean, types.boolean
+
+
+MARGINS = _Family(margins, (take_margins, sort), _kernel_of_margins, error_of_margin, _arguments_of_margins)
+CLASSES = _Family(
+    classes, (survey_rows, take_class, finish_rows, sort), _kernel_of_classes, error_of_probability,
+    _arguments_of_classes,
+)  # fmt: skip
+
+
+@functools.cache
+def _step(step: Callable[..., Any], real: np.dtype[Any], item: np.dtype[Any]) -> Any:
+    """Return the kernel that does a step of the evaluation of one set, with threads."""
+    numbers, keys, items = REALS[real], from_dtype(KEYS[real])[::1], from_dtype(item)[::1]
+    flag, row, table, found = types.boolean, _strided(numbers, 1), _strided(numbers, 2), int64[:, ::1]
+    softmaxes = flag, float64[::1], float64[::1]
+    labels = types.Array(int32, 1, "C"), _strided(numbers, 2, True), *softmaxes
+    signature = {
+        take_margins: (types.Array(int8, 1, "C"), _strided(numbers, 1, True), keys, items, row, found),
+        survey_rows: (*labels, found),
+        take_class: (*labels, int64, flag, keys, items, table, found),
+        finish_rows: (*labels, flag, table, table, table, int64),
+        sort: (keys, items, keys, items, int64),
+    }[step]
+    kernel = FunctionType(step.__code__, step.__globals__)
+    return compiled(kernel, signature, step, real, item, parallel=True)
+
+
+def _scanning(program: Program, error_of: Callable[..., float], real: np.dtype[Any], item: np.dtype[Any]) -> Any:
+    """Return :func:`nbloss._cpu.sets.scan` as a kernel, with threads; its functions are those of the program."""
+    key = scan, error_of, real, item
+    kernel = program.kernels.get(key)
+    if kernel is None:
+        f = inlined(program.formula)
+
+        def scanning(keys, items, positives, factor, gradient):  # type: ignore[no-untyped-def]
+            return scan(f, error_of, keys, items, positives, factor, gradient)
+
+        signature = from_dtype(KEYS[real])[::1], from_dtype(item)[::1], int64, float64, _strided(REALS[real], 1)
+        kernel = compiled(scanning, signature, f, "scan", error_of.__name__, real, item, parallel=True)
+        program.kernels[key] = kernel
+    return lambda increment, error_of, *arguments: kernel(*arguments)
+
+
+def _strided(real: Any, rank: int, readonly: bool = False) -> Any:
+    return types.Array(real, rank, "A", readonly=readonly)
 
 
 @register_jitable(**INLINE)
@@ -243,17 +308,12 @@ def _scratch(n: Any, key: Any, item: Any) -> Any:
     return np.empty(n, key), np.empty(n, item), np.empty(n, key), np.empty(n, item)
 
 
-def _of_softmax() -> Any:
+@functools.cache
+def _softmax_kernel(real: np.dtype[Any], parallel: bool) -> Any:
     def kernel(z, out, chunks):  # type: ignore[no-untyped-def]
         for c in prange(chunks):
             part = chunk(len(z), chunks, c)
             softmax(z[part], out[part])
 
-    return kernel
-
-
-@functools.cache
-def _softmax_kernel(real: np.dtype[Any], parallel: bool) -> Any:
-    numbers = REALS[real]
-    signature = _strided(numbers, 2, True), _strided(numbers, 2), int64
-    return compiled(_of_softmax(), signature, softmax, real, parallel=parallel)
+    signature = _strided(REALS[real], 2, True), _strided(REALS[real], 2), int64
+    return compiled(kernel, signature, softmax, real, parallel=parallel)

@@ -79,7 +79,7 @@ def sort(keys: Any, items: Any, spare_keys: Any, spare_items: Any, chunks: Any) 
         for c in prange(chunks):
             _count(keys[chunk(keys.size, chunks, c)], shift, counts[c])
         if _into_places(counts) == keys.size:
-            continue
+            continue  # one digit for all
         for c in prange(chunks):
             part = chunk(keys.size, chunks, c)
             _move(keys[part], items[part], shift, counts[c], spare_keys, spare_items)
@@ -130,4 +130,5 @@ def _move(keys: Any, items: Any, shift: Any, places: Any, to_keys: Any, to_items
         to_items[place] = items[i]
 
 
-register_jitable(inline="always", error_model="numpy")(sort)  # so that its loops run in parallel where it is called
+
+register_jitable(error_model="numpy")(sort)

@@ -1,8 +1,11 @@
 """One set whose errors are put in order: what the kernels of :mod:`nbloss._cpu.ordered` do with it.
 
+:func:`margins` and :func:`classes` are the steps of a loss. They are given the steps themselves, and so can be run in two
+ways: as Python code between kernels of their own, in which threads share a set, and compiled as a whole, for a set that
+one thread has for itself.
+
 A set is worked on in chunks, of which the number changes nothing: a stable sort has one result, counts are whole
-numbers, and sums are made in blocks of fixed size. Loops over chunks and blocks run in parallel if the kernel into
-which these functions are inlined has no other loop that does.
+numbers, and sums are made in blocks of fixed size.
 
 An item is twice the index of an element, plus 1 if the element is positive.
 """
@@ -17,7 +20,7 @@ from numba import prange
 from numba.extending import register_jitable
 
 from nbloss._compile import INLINE, inlined
-from nbloss._cpu.radix import bits_of, chunk, key_of, number_of_bits, number_of_key, sort
+from nbloss._cpu.radix import bits_of, chunk, key_of, number_of_bits, number_of_key
 from nbloss._math import exp_sum, two_difference
 
 BLOCK = 4096
@@ -29,36 +32,38 @@ IGNORED, NEGATIVE, POSITIVE, NAN = -1, 0, 1, 2
 inlined(two_difference)
 
 
-def _with_loops(function: Any) -> Any:
-    """Let kernels call *function*, whose parallel loops become theirs."""
-    return register_jitable(inline="always", error_model="numpy")(function)
-
-
-@_with_loops
 def margins(
-    increment: Any, kinds: Any, z: Any, gradient: Any, factor: Any, scratch: Any, chunks: Any
-) -> Any:
+    take: Any, sort: Any, scan: Any, increment: Any, kinds: Any, z: Any, gradient: Any, factor: Any, scratch: Any,
+    chunks: Any,
+) -> Any:  # fmt: skip
     """Write the gradient of a set of margins, times a factor, if it has elements; return the value.
 
-    Elements go by their margin, which orders as the error 1 - margin does, before that is rounded.
+    Elements go by their margin, which orders as the error 1 - margin does before it is rounded.
     """
     keys, items, spare_keys, spare_items = scratch
-    found = np.zeros((chunks, 3), np.int64)  # errors above 0, positives and nan
+    found = np.zeros((chunks, 3), np.int64)
+    count, positives, nans = take(kinds, z, keys, items, gradient, found)
+    if nans > 0:
+        return math.nan
+    keys, items = sort(keys[:count], items[:count], spare_keys[:count], spare_items[:count], chunks)
+    return scan(increment, error_of_margin, keys, items, positives, factor, gradient)
+
+
+def take_margins(kinds: Any, z: Any, keys: Any, items: Any, gradient: Any, found: Any) -> Any:
+    """Make keys and items of the elements whose error is above 0, write the gradient of the others.
+
+    Returns how many these are, and how many elements are positive and nan. If any is nan, the gradient is.
+    """
+    chunks = len(found)
     for c in prange(chunks):
         part = chunk(z.size, chunks, c)
         _survey_margins(kinds[part], z[part], found[c])
-    count, positives, nans = 0, 0, 0
-    for c in range(chunks):
-        first, count = count, count + found[c, 0]
-        positives, nans = positives + found[c, 1], nans + found[c, 2]
-        found[c, 0] = first
+    positives, nans = column_sum(found, 1), column_sum(found, 2)
+    count = _from_counts_to_places(found, 0)
     for c in prange(chunks):
         part = chunk(z.size, chunks, c)
         _take_margins(kinds[part], z[part], part.start, keys, items, found[c, 0], nans > 0, gradient[part])
-    if nans > 0:
-        return math.nan
-    in_order, of_order = sort(keys[:count], items[:count], spare_keys[:count], spare_items[:count], chunks)
-    return _scan(increment, _error_of_margin, in_order, of_order, positives, factor, gradient)
+    return count, positives, nans
 
 
 @register_jitable(**INLINE)
@@ -67,7 +72,7 @@ def _margin(kind: Any, z: Any) -> Any:
 
 
 @register_jitable(**INLINE)
-def _error_of_margin(key: Any) -> Any:
+def error_of_margin(key: Any) -> Any:
     return 1.0 - np.float64(number_of_key(key))
 
 
@@ -97,10 +102,9 @@ def _take_margins(
             place += 1
 
 
-@_with_loops
 def classes(
-    increment: Any, labels: Any, z: Any, gradient: Any, hessian: Any, counted: Any, only_present: Any,
-    from_logits: Any, factor: Any, scratch: Any, chunks: Any,
+    survey: Any, take: Any, finish: Any, sort: Any, scan: Any, increment: Any, labels: Any, z: Any, gradient: Any,
+    hessian: Any, counted: Any, only_present: Any, from_logits: Any, factor: Any, scratch: Any, chunks: Any,
 ) -> Any:  # fmt: skip
     """Write gradient and Hessian of a set of rows of classes, times a factor, if they have elements; return the value.
 
@@ -110,45 +114,68 @@ def classes(
     slopes = gradient if gradient.size else hessian
     n, many = z.shape
     tops, rests = np.empty(n if from_logits else 0), np.empty(n if from_logits else 0)
-    found = np.zeros((chunks, many + 2), np.int64)  # rows of each class, rows that count, and those with nan
+    found = np.zeros((chunks, many + 2), np.int64)
+    survey(labels, z, from_logits, tops, rests, found)
+    is_nan, total, divisor = column_sum(found, many + 1) > 0, 0.0, 0
+    for k in range(many):
+        divisor += counted[k] and (not only_present or column_sum(found, k) > 0)
+    for k in range(many):
+        positives = column_sum(found, k)
+        counts = counted[k] and (not only_present or positives > 0) and not is_nan
+        count = take(labels, z, from_logits, tops, rests, k, counts, keys, items, slopes, found)
+        if counts:
+            by_error, of_error = sort(keys[:count], items[:count], spare_keys[:count], spare_items[:count], chunks)
+            total += scan(
+                increment, error_of_probability, by_error, of_error, positives, factor / divisor, slopes[:, k]
+            )
+    finish(labels, z, from_logits, tops, rests, is_nan, slopes, gradient, hessian, chunks)
+    return math.nan if is_nan else total / max(divisor, 1)
+
+
+def survey_rows(labels: Any, z: Any, from_logits: Any, tops: Any, rests: Any, found: Any) -> None:
+    """Count the rows of each class, those that count, and those with nan; prepare the softmax of each row."""
+    chunks = len(found)
     for c in prange(chunks):
-        part = chunk(n, chunks, c)
+        part = chunk(labels.size, chunks, c)
         _survey_rows(labels[part], z[part], from_logits, tops[part], rests[part], found[c])
-    count = 0
-    for c in range(chunks):
-        first, count = count, count + found[c, many]
-        found[c, many] = first
-    if _column_sum(found, many + 1) > 0:
-        for c in prange(chunks):
-            part = chunk(n, chunks, c)
-            _fill_with_nan(labels[part], gradient[part], hessian[part])
-        return math.nan
-    divisor = 0
-    for k in range(many):
-        divisor += counted[k] and (not only_present or _column_sum(found, k) > 0)
-    total = 0.0
-    for k in range(many):
-        positives = _column_sum(found, k)
-        if not counted[k] or (positives == 0 and only_present):
-            slopes[:, k] = 0
-            continue
-        for c in prange(chunks):
-            part = chunk(n, chunks, c)
-            _take_class(
-                k, labels[part], z[part, k], from_logits, tops[part], rests[part], part.start, keys, items,
-                found[c, many], slopes[part, k],
-            )  # fmt: skip
-        in_order, of_order = sort(keys[:count], items[:count], spare_keys[:count], spare_items[:count], chunks)
-        total += _scan(
-            increment, _error_of_probability, in_order, of_order, positives, factor / divisor, slopes[:, k]
-        )
+
+
+def take_class(
+    labels: Any, z: Any, from_logits: Any, tops: Any, rests: Any, k: Any, counts: Any, keys: Any, items: Any,
+    slopes: Any, found: Any,
+) -> Any:  # fmt: skip
+    """Make keys and items of the errors of a class, if it counts, and return how many; else make its slopes 0."""
+    chunks, many = found.shape[0], z.shape[1]
     for c in prange(chunks):
-        part = chunk(n, chunks, c)
-        if from_logits:
-            _through_softmax(labels[part], z[part], tops[part], rests[part], slopes[part], gradient[part], hessian[part])
+        part, place = chunk(labels.size, chunks, c), 0
+        for before in range(c):
+            place += found[before, many]
+        if counts:
+            _take_class(
+                k, labels[part], z[part, k], from_logits, tops[part], rests[part], part.start, keys, items, place,
+                slopes[part, k],
+            )  # fmt: skip
+        else:
+            slopes[part, k] = 0
+    return column_sum(found, many)
+
+
+def finish_rows(
+    labels: Any, z: Any, from_logits: Any, tops: Any, rests: Any, is_nan: Any, slopes: Any, gradient: Any,
+    hessian: Any, chunks: Any,
+) -> None:  # fmt: skip
+    """Make gradient and Hessian of the derivatives by probabilities."""
+    for c in prange(chunks):
+        part = chunk(labels.size, chunks, c)
+        if is_nan:
+            _fill_with_nan(labels[part], gradient[part])
+            _fill_with_nan(labels[part], hessian[part])
+        elif from_logits:
+            _through_softmax(
+                labels[part], z[part], tops[part], rests[part], slopes[part], gradient[part], hessian[part]
+            )
         else:
             hessian[part] = 0
-    return total / max(divisor, 1)
 
 
 @register_jitable(**INLINE)
@@ -160,10 +187,21 @@ def _add(total: Any, lost: Any, x: Any) -> Any:
 
 
 @register_jitable(**INLINE)
-def _column_sum(a: Any, k: Any) -> Any:
+def column_sum(a: Any, k: Any) -> Any:
     total = 0
     for i in range(len(a)):
         total += a[i, k]
+    return total
+
+
+@register_jitable(**INLINE)
+def _from_counts_to_places(a: Any, k: Any) -> Any:
+    """Turn the counts in a column into the sums of those before; return the sum of all."""
+    total = 0
+    for i in range(len(a)):
+        count = a[i, k]
+        a[i, k] = total
+        total += count
     return total
 
 
@@ -249,7 +287,7 @@ def _key_of_error(error: Any, other: Any) -> Any:
 
 
 @register_jitable(**INLINE)
-def _error_of_probability(key: Any) -> Any:
+def error_of_probability(key: Any) -> Any:
     half = bits_of(type(number_of_bits(key))(0.5))
     if key < half:
         return 1.0 - np.float64(number_of_bits(key))
@@ -284,17 +322,16 @@ def _through_softmax(
 
 
 @register_jitable(**INLINE)
-def _fill_with_nan(labels: Any, gradient: Any, hessian: Any) -> None:
-    for out in (gradient, hessian):
-        for i in range(len(out)):
-            out[i] = 0 if labels[i] == IGNORED else math.nan
+def _fill_with_nan(labels: Any, out: Any) -> None:
+    for i in range(len(out)):
+        for k in range(out.shape[1]):
+            out[i, k] = 0 if labels[i] == IGNORED else math.nan
 
 
-@_with_loops
-def _scan(increment: Any, error_of: Any, keys: Any, items: Any, positives: Any, factor: Any, gradient: Any) -> Any:
+def scan(increment: Any, error_of: Any, keys: Any, items: Any, positives: Any, factor: Any, gradient: Any) -> Any:
     """Return the sum of errors, in falling order, times increments; write these times a factor as derivatives."""
     blocks = (keys.size + BLOCK - 1) // BLOCK
-    before, sums = np.zeros(blocks, np.int64), np.zeros((blocks, 2))
+    before, sums = np.empty(blocks, np.int64), np.empty((blocks, 2))
     for b in prange(blocks):
         before[b] = _count_positives(items[b * BLOCK : min((b + 1) * BLOCK, items.size)])
     total = 0
@@ -347,3 +384,9 @@ def softmax(z: Any, out: Any) -> None:
         top, rest = _top_and_rest(row)
         for k in range(many):
             out[i, k], _ = _shares(_power(row[k], top), rest)
+
+
+# without threads: those are for the kernels made of the same functions
+for _step in (margins, take_margins, classes, survey_rows, take_class, finish_rows):
+    register_jitable(error_model="numpy")(_step)
+register_jitable(inline="always", error_model="numpy")(scan)  # whose loops are those of the kernel that calls it
