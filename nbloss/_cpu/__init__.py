@@ -4,4 +4,15 @@ from nbloss._cpu import math, ordered, pointwise  # math: registers what compile
 from nbloss._cpu.arrays import as_array, as_host, as_output, check_free, empty, number
 from nbloss._cpu.shortcut import shortcut
 
-__all__ = ["as_array", "as_host", "as_output", "check_free", "empty", "math", "number", "ordered", "pointwise", "shortcut"]
+__all__ = [
+    "as_array",
+    "as_host",
+    "as_output",
+    "check_free",
+    "empty",
+    "math",
+    "number",
+    "ordered",
+    "pointwise",
+    "shortcut",
+]

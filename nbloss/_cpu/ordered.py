@@ -57,7 +57,7 @@ def run_margins(
     shape = sets, _length(z.shape, sets)
     kinds, scores = _kinds(y, ignore_index).reshape(shape), _native(z, real).reshape(shape)
     gradient = _room(placed.get("g"), real, shape)
-    values = _each_set(MARGINS, program, (kinds, scores, gradient), _factor(want, mean, sets))
+    values = _each_set(MARGINS, program, (kinds, scores, gradient), _divisor(want, mean, sets))
     _deliver(gradient, placed.get("g"))
     if "h" in placed:
         hessian = np.zeros(shape, real)
@@ -83,7 +83,7 @@ def run_classes(
         counted[:] = np.isin(np.arange(shape[2]), which)
     gradient, hessian = (_room(placed.get(letter), real, shape) for letter in "gh")
     arrays = labels, predictions, gradient, hessian, counted, which == "present", from_logits
-    values = _each_set(CLASSES, program, arrays, _factor(want, mean, sets))
+    values = _each_set(CLASSES, program, arrays, _divisor(want, mean, sets))
     _deliver(gradient, placed.get("g"))
     _deliver(hessian, placed.get("h"))
     _deliver_values(values, mean, placed)
@@ -172,8 +172,9 @@ def _deliver_values(values: Any, mean: bool, placed: dict[str, Any]) -> None:
             placed["s"][()] = divide(float(values.sum()), values.size) if mean else values.sum()
 
 
-def _factor(want: str, mean: bool, sets: int) -> float:
-    return divide(1.0, sets) if mean and "s" in want else 1.0
+def _divisor(want: str, mean: bool, sets: int) -> float:
+    """Return by what gradients are divided."""
+    return float(sets) if mean and "s" in want else 1.0
 
 
 # Kernels
@@ -198,7 +199,7 @@ class _Family(NamedTuple):
     """The types of its labels, predictions and so on, from the real type."""
 
 
-def _each_set(family: _Family, program: Program, arguments: Sequence[Any], factor: float) -> Any:
+def _each_set(family: _Family, program: Program, arguments: Sequence[Any], divisor: float) -> Any:
     """Evaluate the sets along the first axis of labels, predictions and what else *family* takes; return the values."""
     labels, z = arguments[:2]
     real, values = z.dtype, np.empty(len(labels))
@@ -209,7 +210,7 @@ def _each_set(family: _Family, program: Program, arguments: Sequence[Any], facto
         steps = [*(_step(step, real, item) for step in family.steps), _scanning(program, family.error_of, real, item)]
         for s in range(len(values)):
             of_set = [a[s] if isinstance(a, np.ndarray) and a.ndim > 1 else a for a in arguments]
-            values[s] = family.run(*steps, program.formula, *of_set, factor, scratch, _chunks())
+            values[s] = family.run(*steps, program.formula, *of_set, divisor, scratch, _chunks())
         return values
     key = family.run, real, item, parallel
     kernel = program.kernels.get(key)
@@ -219,30 +220,28 @@ def _each_set(family: _Family, program: Program, arguments: Sequence[Any], facto
         signature = *family.arguments(REALS[real]), float64, float64[::1]
         kernel = compiled(kernel, signature, f, family.run.__name__, real, item, parallel=parallel)
         program.kernels[key] = kernel
-    kernel(*arguments, factor, values)
+    kernel(*arguments, divisor, values)
     return values
 
 
 def _kernel_of_margins(increment: Any, key: Any, item: Any) -> Any:
-    def kernel(kinds, z, gradient, factor, values):  # type: ignore[no-untyped-def]
+    def kernel(kinds, z, gradient, divisor, values):  # type: ignore[no-untyped-def]
         for s in prange(values.size):
             scratch = _scratch(kinds.shape[1], key, item)
-            values[s] = margins(
-                take_margins, sort, scan, increment, kinds[s], z[s], gradient[s], factor, scratch, 1
-            )
+            values[s] = margins(take_margins, sort, scan, increment, kinds[s], z[s], gradient[s], divisor, scratch, 1)
 
     return kernel
 
 
 def _kernel_of_classes(increment: Any, key: Any, item: Any) -> Any:
     def kernel(  # type: ignore[no-untyped-def]
-        labels, z, gradient, hessian, counted, only_present, from_logits, factor, values
+        labels, z, gradient, hessian, counted, only_present, from_logits, divisor, values
     ):
         for s in prange(values.size):
             scratch = _scratch(labels.shape[1], key, item)
             values[s] = classes(
                 survey_rows, take_class, finish_rows, sort, scan, increment, labels[s], z[s], gradient[s], hessian[s],
-                counted, only_present, from_logits, factor, scratch, 1,
+                counted, only_present, from_logits, divisor, scratch, 1,
             )  # fmt: skip
 
     return kernel
@@ -254,7 +253,15 @@ def _arguments_of_margins(real: Any) -> tuple[Any, ...]:
 
 def _arguments_of_classes(real: Any) -> tuple[Any, ...]:
     out = _strided(real, 3)
-    return types.Array(int32, 2, "C"), _strided(real, 3, True), out, out, types.boolean[::1], types.boolean, types.boolean
+    return (
+        types.Array(int32, 2, "C"),
+        _strided(real, 3, True),
+        out,
+        out,
+        types.boolean[::1],
+        types.boolean,
+        types.boolean,
+    )
 
 
 MARGINS = _Family(margins, (take_margins, sort), _kernel_of_margins, error_of_margin, _arguments_of_margins)
@@ -289,8 +296,8 @@ def _scanning(program: Program, error_of: Callable[..., float], real: np.dtype[A
     if kernel is None:
         f = inlined(program.formula)
 
-        def scanning(keys, items, positives, factor, gradient):  # type: ignore[no-untyped-def]
-            return scan(f, error_of, keys, items, positives, factor, gradient)
+        def scanning(keys, items, positives, divisor, gradient):  # type: ignore[no-untyped-def]
+            return scan(f, error_of, keys, items, positives, divisor, gradient)
 
         signature = from_dtype(KEYS[real])[::1], from_dtype(item)[::1], int64, float64, _strided(REALS[real], 1)
         kernel = compiled(scanning, signature, f, "scan", error_of.__name__, real, item, parallel=True)

@@ -130,5 +130,4 @@ def _move(keys: Any, items: Any, shift: Any, places: Any, to_keys: Any, to_items
         to_items[place] = items[i]
 
 
-
 register_jitable(error_model="numpy")(sort)

@@ -33,10 +33,10 @@ inlined(two_difference)
 
 
 def margins(
-    take: Any, sort: Any, scan: Any, increment: Any, kinds: Any, z: Any, gradient: Any, factor: Any, scratch: Any,
+    take: Any, sort: Any, scan: Any, increment: Any, kinds: Any, z: Any, gradient: Any, divisor: Any, scratch: Any,
     chunks: Any,
 ) -> Any:  # fmt: skip
-    """Write the gradient of a set of margins, times a factor, if it has elements; return the value.
+    """Write the gradient of a set of margins, divided by a number, if it has elements; return the value.
 
     Elements go by their margin, which orders as the error 1 - margin does before it is rounded.
     """
@@ -46,7 +46,7 @@ def margins(
     if nans > 0:
         return math.nan
     keys, items = sort(keys[:count], items[:count], spare_keys[:count], spare_items[:count], chunks)
-    return scan(increment, error_of_margin, keys, items, positives, factor, gradient)
+    return scan(increment, error_of_margin, keys, items, positives, divisor, gradient)
 
 
 def take_margins(kinds: Any, z: Any, keys: Any, items: Any, gradient: Any, found: Any) -> Any:
@@ -104,9 +104,9 @@ def _take_margins(
 
 def classes(
     survey: Any, take: Any, finish: Any, sort: Any, scan: Any, increment: Any, labels: Any, z: Any, gradient: Any,
-    hessian: Any, counted: Any, only_present: Any, from_logits: Any, factor: Any, scratch: Any, chunks: Any,
+    hessian: Any, counted: Any, only_present: Any, from_logits: Any, divisor: Any, scratch: Any, chunks: Any,
 ) -> Any:  # fmt: skip
-    """Write gradient and Hessian of a set of rows of classes, times a factor, if they have elements; return the value.
+    """Write gradient and Hessian of a set of rows of classes, divided by a number, if they have elements; return the value.
 
     Until the last step, the array of the gradient, or else of the Hessian, holds the derivatives by probabilities.
     """
@@ -116,9 +116,9 @@ def classes(
     tops, rests = np.empty(n if from_logits else 0), np.empty(n if from_logits else 0)
     found = np.zeros((chunks, many + 2), np.int64)
     survey(labels, z, from_logits, tops, rests, found)
-    is_nan, total, divisor = column_sum(found, many + 1) > 0, 0.0, 0
+    is_nan, total, counting = column_sum(found, many + 1) > 0, 0.0, 0
     for k in range(many):
-        divisor += counted[k] and (not only_present or column_sum(found, k) > 0)
+        counting += counted[k] and (not only_present or column_sum(found, k) > 0)
     for k in range(many):
         positives = column_sum(found, k)
         counts = counted[k] and (not only_present or positives > 0) and not is_nan
@@ -126,10 +126,10 @@ def classes(
         if counts:
             by_error, of_error = sort(keys[:count], items[:count], spare_keys[:count], spare_items[:count], chunks)
             total += scan(
-                increment, error_of_probability, by_error, of_error, positives, factor / divisor, slopes[:, k]
+                increment, error_of_probability, by_error, of_error, positives, divisor * counting, slopes[:, k]
             )
     finish(labels, z, from_logits, tops, rests, is_nan, slopes, gradient, hessian, chunks)
-    return math.nan if is_nan else total / max(divisor, 1)
+    return math.nan if is_nan else total / max(counting, 1)
 
 
 def survey_rows(labels: Any, z: Any, from_logits: Any, tops: Any, rests: Any, found: Any) -> None:
@@ -295,9 +295,7 @@ def error_of_probability(key: Any) -> Any:
 
 
 @register_jitable(**INLINE)
-def _through_softmax(
-    labels: Any, z: Any, tops: Any, rests: Any, slopes: Any, gradient: Any, hessian: Any
-) -> None:
+def _through_softmax(labels: Any, z: Any, tops: Any, rests: Any, slopes: Any, gradient: Any, hessian: Any) -> None:
     """Turn derivatives by the probabilities of rows into gradient and Hessian by the logits."""
     many = z.shape[1]
     if slopes.size == 0:
@@ -318,7 +316,8 @@ def _through_softmax(
             if gradient.size:
                 gradient[i, k] = slope if labels[i] != IGNORED else 0
             if hessian.size:
-                hessian[i, k] = slope * (q - p) if labels[i] != IGNORED else 0
+                bend = 1.0 - 2.0 * p if p < q else 2.0 * q - 1.0  # q - p, rounded once
+                hessian[i, k] = slope * bend if labels[i] != IGNORED else 0
 
 
 @register_jitable(**INLINE)
@@ -328,8 +327,8 @@ def _fill_with_nan(labels: Any, out: Any) -> None:
             out[i, k] = 0 if labels[i] == IGNORED else math.nan
 
 
-def scan(increment: Any, error_of: Any, keys: Any, items: Any, positives: Any, factor: Any, gradient: Any) -> Any:
-    """Return the sum of errors, in falling order, times increments; write these times a factor as derivatives."""
+def scan(increment: Any, error_of: Any, keys: Any, items: Any, positives: Any, divisor: Any, gradient: Any) -> Any:
+    """Return the sum of errors, in falling order, times increments; write these, divided by a number, as derivatives."""
     blocks = (keys.size + BLOCK - 1) // BLOCK
     before, sums = np.empty(blocks, np.int64), np.empty((blocks, 2))
     for b in prange(blocks):
@@ -340,7 +339,7 @@ def scan(increment: Any, error_of: Any, keys: Any, items: Any, positives: Any, f
     for b in prange(blocks):
         first, last = b * BLOCK, min((b + 1) * BLOCK, keys.size)
         _scan_block(
-            increment, error_of, keys[first:last], items[first:last], first, before[b], positives, factor, gradient,
+            increment, error_of, keys[first:last], items[first:last], first, before[b], positives, divisor, gradient,
             sums[b],
         )  # fmt: skip
     value = lost = 0.0
@@ -359,7 +358,7 @@ def _count_positives(items: Any) -> Any:
 
 @register_jitable(**INLINE)
 def _scan_block(
-    increment: Any, error_of: Any, keys: Any, items: Any, first: Any, before: Any, positives: Any, factor: Any,
+    increment: Any, error_of: Any, keys: Any, items: Any, first: Any, before: Any, positives: Any, divisor: Any,
     gradient: Any, sums: Any,
 ) -> None:  # fmt: skip
     value = lost = 0.0
@@ -371,7 +370,7 @@ def _scan_block(
         union += not is_positive
         value, lost = _add(value, lost, error_of(keys[i]) * grown if grown > 0 else 0.0)
         if gradient.size:
-            gradient[items[i] >> 1] = (-grown if is_positive else grown) * factor
+            gradient[items[i] >> 1] = (-grown if is_positive else grown) / divisor
     sums[0], sums[1] = value, lost
 
 

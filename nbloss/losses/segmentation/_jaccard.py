@@ -13,7 +13,7 @@ def increment(is_positive: bool, intersection: int, union: int) -> float:
     """
     if is_positive:
         return 1 / union
-    return intersection / union / (union + 1) if union > 0 else 1.0
+    return intersection / (union * (union + 1.0)) if union > 0 else 1.0
 
 
 def of_level_sets(errors: Sequence[Any], mask: Sequence[bool]) -> Any:

@@ -63,9 +63,7 @@ class LovaszSoftmax(Classes):
         return Domain(REAL, REAL if self.from_logits else UNIT)
 
     @staticmethod
-    def reference(
-        m: Any, y: Any, z: Any, classes: Any, per_image: Any, ignore_index: Any, from_logits: Any
-    ) -> Any:
+    def reference(m: Any, y: Any, z: Any, classes: Any, per_image: Any, ignore_index: Any, from_logits: Any) -> Any:
         many = len(z) // len(y) if y else 0
         rows = [z[i * many : (i + 1) * many] for i, label in enumerate(y) if label != ignore_index]
         labels = [label for label in y if label != ignore_index]
