@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import math
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import numba
@@ -24,6 +25,15 @@ HINGE, SOFTMAX = nbloss.LovaszHinge(), nbloss.LovaszSoftmax()
 PROBABILITIES = nbloss.LovaszSoftmax(from_logits=False)
 ALLOWED = 4
 DTYPES = [np.float64, np.float32]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Where nothing is said of threads, there is one: on a busy machine, tests wait for others."""
+    most = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(most)
 
 
 def everything(loss: nbloss.Loss, y: Any, z: Any) -> list[Any]:

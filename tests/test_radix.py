@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis.extra.numpy as arrays_of
@@ -26,6 +27,14 @@ def keys_of(x: Any, keys: Any) -> None:
 def numbers_of(keys: Any, x: Any) -> None:
     for i in range(x.size):
         x[i] = number_of_key(keys[i])
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    most = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(most)
 
 
 def order(x: Any, chunks: int, item: Any = np.uint32) -> Any:
@@ -79,8 +88,6 @@ def test_one_bit_each() -> None:
 def test_wide_items_and_any_number_of_threads() -> None:
     x = np.random.default_rng(0).integers(-9, 9, 50_000).astype(np.float64)
     wanted = np.argsort(x, kind="stable")
-    most = numba.config.NUMBA_NUM_THREADS
-    for threads in range(1, most + 1):
+    for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
         numba.set_num_threads(threads)
         np.testing.assert_array_equal(order(x, 4 * threads, np.uint64), wanted)
-    numba.set_num_threads(most)
