@@ -21,7 +21,7 @@ from numba.extending import register_jitable
 
 from nbloss._compile import INLINE, inlined
 from nbloss._cpu.radix import bits_of, chunk, key_of, number_of_bits, number_of_key
-from nbloss._math import exp_sum, two_difference
+from nbloss._math import add, power_below, shares
 
 BLOCK = 4096
 """Elements of which errors are added up one by one."""
@@ -29,7 +29,8 @@ BLOCK = 4096
 IGNORED, NEGATIVE, POSITIVE, NAN = -1, 0, 1, 2
 """What an element can be in a loss of margins."""
 
-inlined(two_difference)
+for _function in (add, power_below, shares):
+    inlined(_function)
 
 
 def margins(
@@ -179,14 +180,6 @@ def finish_rows(
 
 
 @register_jitable(**INLINE)
-def _add(total: Any, lost: Any, x: Any) -> Any:
-    """Return total + x, and *lost* plus what rounding took away, for numbers that are not negative."""
-    larger, smaller = max(total, x), min(total, x)
-    rounded = larger + smaller
-    return rounded, lost + (smaller - (rounded - larger) if rounded < math.inf else 0.0)
-
-
-@register_jitable(**INLINE)
 def column_sum(a: Any, k: Any) -> Any:
     total = 0
     for i in range(len(a)):
@@ -215,21 +208,15 @@ def _top(z: Any) -> Any:
 
 
 @register_jitable(**INLINE)
-def _power(z: Any, top: Any) -> Any:
-    """Return exp(z - top) as if the difference were not rounded, for z <= top."""
-    difference, lost = two_difference(np.float64(z), np.float64(top))
-    return 1.0 if z == top else exp_sum(difference, lost)
-
-
-@register_jitable(**INLINE)
 def _top_and_rest(z: Any) -> Any:
     """Return the largest number of a row, and the sum of the powers of the others."""
     top = _top(z)
+    highest = np.float64(z[top])
     rest = lost = 0.0
     for k in range(z.size):
         if k != top:
-            rest, lost = _add(rest, lost, _power(z[k], z[top]))
-    return np.float64(z[top]), rest + lost
+            rest, lost = add(rest, lost, power_below(highest, np.float64(z[k])))
+    return highest, rest + lost
 
 
 @register_jitable(**INLINE)
@@ -251,14 +238,6 @@ def _survey_rows(labels: Any, z: Any, from_logits: Any, tops: Any, rests: Any, f
 
 
 @register_jitable(**INLINE)
-def _shares(power: Any, rest: Any) -> Any:
-    """Return a probability and 1 minus it, neither by a difference that cancels."""
-    whole = 1.0 + rest
-    others = rest if power == 1.0 else 1.0 + (rest - power)
-    return power / whole, others / whole
-
-
-@register_jitable(**INLINE)
 def _take_class(
     k: Any, labels: Any, z: Any, from_logits: Any, tops: Any, rests: Any, first: Any, keys: Any, items: Any,
     place: Any, slopes: Any,
@@ -269,7 +248,7 @@ def _take_class(
             if slopes.size:
                 slopes[i] = 0
             continue
-        p, q = _shares(_power(z[i], tops[i]), rests[i]) if from_logits else (z[i] + 0.0, 1.0 - z[i])
+        p, q = shares(power_below(tops[i], np.float64(z[i])), rests[i]) if from_logits else (z[i] + 0.0, 1.0 - z[i])
         is_positive = labels[i] == k
         keys[place] = _key_of_error(real(q), real(p)) if is_positive else _key_of_error(real(p), real(q))
         items[place] = 2 * (first + i) + is_positive
@@ -305,13 +284,13 @@ def _through_softmax(labels: Any, z: Any, tops: Any, rests: Any, slopes: Any, gr
         top = _top(row)
         others = 0.0
         for k in range(many):
-            p, _ = _shares(_power(row[k], tops[i]), rests[i])
+            p, _ = shares(power_below(tops[i], np.float64(row[k])), rests[i])
             others += p * slopes[i, k] if k != top else 0.0
-        p, q = _shares(1.0, rests[i])
+        p, q = shares(1.0, rests[i])
         of_top = slopes[i, top] * q - others
         mean = others + p * slopes[i, top]
         for k in range(many):
-            p, q = _shares(_power(row[k], tops[i]), rests[i])
+            p, q = shares(power_below(tops[i], np.float64(row[k])), rests[i])
             slope = p * (of_top if k == top else slopes[i, k] - mean)
             if gradient.size:
                 gradient[i, k] = slope if labels[i] != IGNORED else 0
@@ -344,7 +323,7 @@ def scan(increment: Any, error_of: Any, keys: Any, items: Any, positives: Any, d
         )  # fmt: skip
     value = lost = 0.0
     for b in range(blocks):
-        value, lost = _add(value, lost + sums[b, 1], sums[b, 0])
+        value, lost = add(value, lost + sums[b, 1], sums[b, 0])
     return value + lost
 
 
@@ -368,7 +347,7 @@ def _scan_block(
         grown = increment(is_positive, intersection, union)
         intersection -= is_positive
         union += not is_positive
-        value, lost = _add(value, lost, error_of(keys[i]) * grown if grown > 0 else 0.0)
+        value, lost = add(value, lost, error_of(keys[i]) * grown if grown > 0 else 0.0)
         if gradient.size:
             gradient[items[i] >> 1] = (-grown if is_positive else grown) / divisor
     sums[0], sums[1] = value, lost
@@ -382,7 +361,7 @@ def softmax(z: Any, out: Any) -> None:
         row = z[i]
         top, rest = _top_and_rest(row)
         for k in range(many):
-            out[i, k], _ = _shares(_power(row[k], top), rest)
+            out[i, k], _ = shares(power_below(top, np.float64(row[k])), rest)
 
 
 # without threads: those are for the kernels made of the same functions

@@ -66,10 +66,10 @@ def _reduce(
     elif sums_weights and gradient is not None:  # the gradient's scale is needed before the sum is there
         divisor, _ = _sums(_ONE, w, w, w, None, 1.0, False, DOUBLE, stream)
         scale = _scratch(1, z)
-        _divide(1.0, divisor, scale, stream)
+        write_quotient(1.0, divisor, scale, stream)
         sums_weights = False
     values, weights = _sums(program, y, z, w, gradient, scale, sums_weights, real, stream)
-    _divide(values, weights if sums_weights else divisor, result, stream)
+    write_quotient(values, weights if sums_weights else divisor, result, stream)
 
 
 def _one(y: Any, z: Any) -> tuple[Any, Any, Any]:
@@ -93,7 +93,7 @@ def _sums(
     return values, weights
 
 
-def _divide(total: Any, weight: Any, result: View, stream: Any) -> None:
+def write_quotient(total: Any, weight: Any, result: View, stream: Any) -> None:
     """Write ``total / weight`` to *result*; each of them is a number or a vector of numbers to add up."""
     forms, operands = zip(*map(alone, (total, weight, result)), strict=True)
     _dividing(*forms)[FEWEST, BLOCK, stream](*operands)
@@ -182,7 +182,7 @@ def summing(evaluate: Any, real: Any, forms: tuple[Any, ...]) -> Any:
 
 @functools.cache
 def _dividing(total_form: Any, weight_form: Any, result_form: Any) -> Any:
-    """Return the kernel of :func:`_divide`, of which every block does the same, and one writes the result."""
+    """Return the kernel of :func:`write_quotient`, of which every block does the same, and one writes the result."""
     total_of, weight_of = (as_it_is if form == NUMBER else add_up for form in (total_form, weight_form))
     write = writer(result_form)
 
