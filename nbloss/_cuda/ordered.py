@@ -206,7 +206,8 @@ class _Work:
             _, (form,), (operand,) = _in_order_of_index(placed["v"].shape, placed["v"])
             self.launch(delivering(form), (self.sets,), self.values, operand)
         if "s" in placed:
-            write_quotient(self.total if self.sets else 0.0, float(self.sets) if mean else 1.0, placed["s"], self.stream)
+            divisor = np.float64(self.sets if mean else 1)
+            write_quotient(self.total if self.sets else np.float64(0), divisor, placed["s"], self.stream)
 
 
 # Keys

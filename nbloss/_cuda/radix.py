@@ -13,7 +13,8 @@ from numba import config, cuda, int64
 
 from nbloss._cuda.blocks import BLOCK, compiled
 
-DIGIT = 4  # bits
+DIGIT = 8 if config.ENABLE_CUDASIM else 4
+"""Bits of a digit. A block of a device has shared memory for 16 counts a thread; the simulator is faster for fewer."""
 DIGITS = 1 << DIGIT
 ITEMS = 4 if config.ENABLE_CUDASIM else 16
 """Items of a thread."""
@@ -70,8 +71,7 @@ def _counting(keys, items, shift, length, counts):  # type: ignore[no-untyped-de
     """Count the digits of each tile."""
     mine = cuda.shared.array((DIGITS, BLOCK), int64)
     _count(keys, items, shift, length, mine)
-    digit = cuda.threadIdx.x
-    if digit < DIGITS:
+    for digit in range(cuda.threadIdx.x, DIGITS, BLOCK):
         total = int64(0)
         for thread in range(BLOCK):
             total += mine[digit, thread]
@@ -97,8 +97,8 @@ def _moving(keys, items, shift, length, places, to_keys, to_items):  # type: ign
     """Move the items of each tile to their places."""
     mine = cuda.shared.array((DIGITS, BLOCK), int64)
     first, last = _count(keys, items, shift, length, mine)
-    digit, me = cuda.threadIdx.x, cuda.threadIdx.x
-    if digit < DIGITS:
+    me = cuda.threadIdx.x
+    for digit in range(me, DIGITS, BLOCK):
         place = places[digit * cuda.gridDim.x + cuda.blockIdx.x]
         for thread in range(BLOCK):
             count = mine[digit, thread]
