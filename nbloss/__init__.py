@@ -54,6 +54,8 @@ from nbloss.losses.regression.smooth_l1 import SmoothL1 as SmoothL1
 from nbloss.losses.regression.squared_error import SquaredError as SquaredError
 from nbloss.losses.regression.squared_logarithmic_error import SquaredLogarithmicError as SquaredLogarithmicError
 from nbloss.losses.regression.zero_one import ZeroOne as ZeroOne
+from nbloss.losses.segmentation.lovasz_hinge import LovaszHinge as LovaszHinge
+from nbloss.losses.segmentation.lovasz_softmax import LovaszSoftmax as LovaszSoftmax
 
 __version__ = "0.1.0"
 

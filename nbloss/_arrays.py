@@ -73,6 +73,31 @@ def check_vector(x: Sequence[float], shape: tuple[int, ...], name: str) -> None:
         raise ValueError(f"{name} has {len(x)} numbers: the last axis of y_pred must be as long, got shape {shape}")
 
 
+def check_rows(z: Any) -> None:
+    """Raise unless predictions have a last axis with at least one class."""
+    if not z.shape or z.shape[-1] == 0:
+        raise ValueError(f"y_pred must have the classes on its last axis, at least one, got shape {z.shape}")
+
+
+def check_labelled(y: Any, z: Any) -> None:
+    """Raise unless there is one target for each row of predictions."""
+    if y.shape != z.shape[:-1]:
+        raise ValueError(f"y_true must have one label for each row of y_pred, shape {z.shape[:-1]}, got {y.shape}")
+
+
+def check_classes(classes: Sequence[int], count: int) -> None:
+    """Raise unless the numbers of classes are below *count*."""
+    if max(classes) >= count:
+        raise ValueError(f"classes must be below {count}, the length of the last axis of y_pred, got {classes}")
+
+
+def raise_bad_label(y: Any, index: tuple[int, ...], count: int, ignore_index: int | None) -> None:
+    """Raise for the label at *index*, which is none of *count* classes and not ignored."""
+    ignored = "" if ignore_index is None else f" or ignore_index, {ignore_index}"
+    where = f" at index {index if len(index) > 1 else index[0]}" if index else ""
+    raise ValueError(f"y_true must hold whole numbers from 0 to {count - 1}{ignored}, got {y[index]}{where}")
+
+
 def listed(out: Any, names: Sequence[str]) -> list[Any]:
     """Return what was given as `out=` as a list with an array for each of *names*, or raise."""
     outs = [out] if len(names) == 1 else out

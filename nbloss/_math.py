@@ -106,6 +106,40 @@ PRIMITIVES = (
 """The functions that each target has on its own; every other one is compiled as it stands."""
 
 
+def two_difference(a: Real, b: Real) -> tuple[Real, Real]:
+    """Return a - b rounded, and what the rounding took away, which is nan if the difference is infinite.
+
+    D. E. Knuth, *The Art of Computer Programming*, vol. 2 (1969): the form without a comparison.
+    """
+    difference = a - b
+    subtracted = a - difference
+    return difference, (a - (difference + subtracted)) + (subtracted - b)
+
+
+def add(total: Real, lost: Real, x: Real) -> tuple[Real, Real]:
+    """Return total + x, and *lost* plus what rounding took away, for numbers that are not negative."""
+    larger, smaller = max(total, x), min(total, x)
+    rounded = larger + smaller
+    return rounded, lost + (smaller - (rounded - larger) if rounded < type(x)(math.inf) else type(x)(0))
+
+
+def power_below(top: Real, z: Real) -> Real:
+    """Return exp(z - top) for z <= top as if the difference were not rounded; 1 where both are infinite alike."""
+    difference, lost = two_difference(z, top)
+    return type(z)(1) if z == top else exp_sum(difference, lost)
+
+
+def shares(power: Real, rest: Real) -> tuple[Real, Real]:
+    """Return a probability of a softmax, and 1 minus it, neither by a difference that cancels.
+
+    Powers are relative to that of the largest logit, and *rest* is the sum of the others.
+    """
+    one = type(power)(1)
+    whole = one + rest
+    others = rest if power == one else one + (rest - power)
+    return power / whole, others / whole
+
+
 def sigmoids(z: Real) -> tuple[Real, Real]:
     """Return (S(z), S(-z)) for the sigmoid S(z) = 1 / (1 + exp(-z)), neither of them as 1 minus the other."""
     one = type(z)(1)

@@ -61,6 +61,16 @@ def choice(default: Any, *options: Any) -> Any:
     return dataclasses.field(default=default, metadata={"kind": "choice", "options": options})
 
 
+def whole() -> Any:
+    """Declare a whole number or None, which is the default."""
+    return dataclasses.field(default=None, metadata={"kind": "whole"})
+
+
+def classes(default: str, *options: str) -> Any:
+    """Declare one of a few words, or a tuple of the numbers of classes."""
+    return dataclasses.field(default=default, metadata={"kind": "classes", "options": options})
+
+
 class Loss(abc.ABC):
     r"""A loss: frozen parameters, and its value, gradient and Hessian for arrays on any device.
 
@@ -205,6 +215,10 @@ def _checked(owner: str, field: dataclasses.Field[Any], value: Any) -> Any:
                 return value
         wanted = " or ".join(map(repr, field.metadata["options"]))
         raise ValueError(f"{owner}: {field.name} must be {wanted}, got {value!r}")
+    if kind == "whole":
+        return _checked_whole(f"{owner}: {field.name}", value)
+    if kind == "classes":
+        return _checked_classes(f"{owner}: {field.name}", field.metadata["options"], value)
     if value is None and field.metadata.get("optional"):
         return None
     if kind == "label":
@@ -221,3 +235,22 @@ def _checked(owner: str, field: dataclasses.Field[Any], value: Any) -> Any:
     if several and not value:
         raise ValueError(f"{owner}: {field.name} must be {wanted}, got an empty tuple")
     return tuple(map(float, value)) if several else float(value)
+
+
+def _checked_whole(name: str, value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
+        raise TypeError(f"{name} must be a whole number or None, got {value!r}")
+    return None if value is None else int(value)
+
+
+def _checked_classes(name: str, options: Sequence[str], value: Any) -> str | tuple[int, ...]:
+    if isinstance(value, str) and value in options:
+        return value
+    wanted = f"{name} must be {', '.join(map(repr, options))} or a tuple of the numbers of classes, got {value!r}"
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ValueError(wanted)
+    if any(isinstance(k, bool) or not isinstance(k, numbers.Integral) for k in value):
+        raise TypeError(wanted)
+    if not value or len(set(value)) != len(value) or min(value) < 0:
+        raise ValueError(wanted)
+    return tuple(map(int, value))

@@ -276,7 +276,7 @@ def _triple_along(
         m = Functions(system)
 
         def lifted(x: Any) -> Any:
-            return tuple(map(m.jet, x)) if isinstance(x, tuple) else m.jet(x) if isinstance(x, float) else x
+            return tuple(map(lifted, x)) if isinstance(x, tuple) else m.jet(x) if isinstance(x, float) else x
 
         jets = iter(
             Jet(system, system.number(x), system.number(1)) if i in direction else m.jet(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,16 @@ ROW_CASES = [
     nbloss.MultiLabelSoftMargin(),
 ]
 """Losses of rows; those with a number for each class have 4 of them."""
+
+ORDERED_CASES = [
+    nbloss.LovaszHinge(),
+    nbloss.LovaszHinge(per_image=True, ignore_index=0),
+    nbloss.LovaszSoftmax(),
+    nbloss.LovaszSoftmax(classes="all", per_image=True, ignore_index=-1),
+    nbloss.LovaszSoftmax(classes=(0, 2), ignore_index=2),
+    nbloss.LovaszSoftmax(from_logits=False),
+]
+"""Losses of sets whose errors are put in order; they are for targets and predictions of :func:`image`."""
 
 REPRESENTATIVES = [nbloss.Huber(delta=1.5), nbloss.BinaryCrossEntropy(), nbloss.BinaryFocal()]
 """A loss of the residual, one with exp and log, one with a parameter that may be None."""
@@ -172,3 +183,16 @@ def rows(
     if loss.parameters.get("log_target"):
         t = np.log(np.maximum(t, 1e-5))
     return t.astype(dtype), z.astype(dtype)
+
+
+def image(loss: nbloss.Loss, shape: tuple[int, ...], dtype: type = np.float64, seed: int = 0) -> tuple[Any, Any]:
+    """Return labels and predictions of an ordered loss, which are right more often than not; of three classes."""
+    rng = np.random.default_rng(seed)
+    if isinstance(loss, nbloss.LovaszHinge):
+        y = rng.integers(-1, 2, shape)
+        return y, (np.sign(y - 0.5) * 0.7 + rng.normal(size=shape)).astype(dtype)
+    y = rng.integers(0, 3, shape)
+    z = (np.eye(3)[y] + rng.normal(size=(*shape, 3))).astype(dtype)
+    if not loss.parameters["from_logits"]:
+        z = np.exp(z) / np.exp(z).sum(-1, keepdims=True)
+    return np.where(rng.random(shape) < 0.2, loss.parameters["ignore_index"] or 0, y), z

@@ -27,6 +27,7 @@ ALLOWED = {
     },
     "nbloss.families": {
         "nbloss.families",
+        "nbloss.reference",
         "nbloss.loss",
         "nbloss.links",
         "nbloss._arrays",
@@ -35,7 +36,6 @@ ALLOWED = {
         "nbloss._program",
         "nbloss._row_program",
         "nbloss._statistics",
-        "nbloss.reference",
     },
     "nbloss.loss": set(),
     "nbloss.links": {"nbloss._math"},

@@ -5,7 +5,12 @@ from numba import config, cuda
 if not config.ENABLE_CUDASIM and getattr(cuda, "implementation", None) != "NVIDIA":
     raise ImportError("arrays on a CUDA device need the package numba-cuda: pip install 'nbloss[cuda]'")
 
-from nbloss._cuda import math, pointwise, rowwise  # math: registers what compiled formulas use in place of nbloss._math
+from nbloss._cuda import (  # math: registers what compiled formulas use in place of nbloss._math
+    math,
+    ordered,
+    pointwise,
+    rowwise,
+)
 from nbloss._cuda.arrays import as_array, as_host, as_output, check_free, empty, number, to_last
 from nbloss._cuda.shortcut import shortcut
 
@@ -17,8 +22,8 @@ __all__ = [
     "empty",
     "math",
     "number",
+    "ordered",
     "pointwise",
     "rowwise",
-    "shortcut",
-    "to_last",
 ]
+__all__ += ["shortcut", "to_last"]

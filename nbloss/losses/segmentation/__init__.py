@@ -1,0 +1,1 @@
+"""Losses for segmentation: a label for each pixel of an image."""
