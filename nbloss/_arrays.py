@@ -50,6 +50,13 @@ def check_shapes(y: Any, z: Any) -> None:
         raise ValueError(f"y_true must have the shape of y_pred, {z.shape}, got {y.shape}")
 
 
+def check_shape_of_labels(y: Any, z: Any) -> None:
+    """Raise unless targets have the shape of the rows of predictions, one label each."""
+    if not z.shape or y.shape != z.shape[:-1]:
+        rows = f", or that of its rows, {z.shape[:-1]}" if z.shape else ""
+        raise ValueError(f"y_true must have the shape of y_pred, {z.shape}{rows}, got {y.shape}")
+
+
 def check_weight(w: Any, shape: tuple[int, ...]) -> None:
     """Raise unless *w* is a scalar, has the losses' *shape* or has one entry for each of the first axis."""
     if w.shape != () and w.shape != shape and w.shape != shape[:1]:

@@ -1,0 +1,1 @@
+"""Losses of overlap between a predicted and a true region."""
