@@ -29,6 +29,7 @@ class SetProgram(NamedTuple):
     terms: Callable[..., Any]
     finish: Callable[..., Any]
     slopes: Callable[..., Any]
+    of_class: tuple[Callable[..., Any], ...]
     sums: int
     """How many numbers are added up."""
     coefficients: int

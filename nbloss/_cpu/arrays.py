@@ -55,3 +55,30 @@ def _overlap(a: Any, b: Any) -> bool:
         return np.shares_memory(a, b, max_work=100_000)  # type: ignore[arg-type]  # any integer
     except np.exceptions.TooHardError:  # an exotic pair of layouts
         return True
+
+
+def check_labels(y: Any, classes: int, w: Any) -> None:
+    """Raise unless every target whose weight is not 0 is a whole number from 0 to *classes* - 1."""
+    if y.size == 0:
+        return
+    first = 0
+    axes = list(range(y.ndim))
+    with np.nditer(
+        [y, np.ones((), bool) if w is None else w],
+        flags=["external_loop", "buffered"],
+        op_axes=[axes, axes[: w.ndim] + [-1] * (y.ndim - w.ndim) if w is not None else [-1] * y.ndim],
+        order="C",
+        buffersize=1 << 16,
+    ) as iterator:
+        for labels, weights in iterator:
+            is_label = (labels >= 0) & (labels < classes)
+            if labels.dtype.kind == "f":
+                is_label &= labels == np.floor(labels)
+            wrong = ~is_label & (weights != 0)
+            if wrong.any():
+                i = int(wrong.argmax())
+                index = tuple(map(int, np.unravel_index(first + i, y.shape)))
+                raise ValueError(
+                    f"y_true must hold whole numbers from 0 to {classes - 1}, got {labels[i]} at index {index}"
+                )
+            first += labels.size

@@ -49,8 +49,13 @@ class Setwise(Loss):
     in_double: ClassVar[bool] = False
     """Whether float32 does not hold what the formulas compute."""
 
-    takes_labels: ClassVar[bool] = False
-    """Whether it can be the mean over classes: labels of shape (...) for predictions of shape (..., K)."""
+    of_class: ClassVar[tuple[Callable[..., Any], ...]] = ()
+    """Two formulas by which it is a mean over classes too, for labels of shape (...) and predictions of (..., K).
+
+    They are what :attr:`terms` and :attr:`slopes` are for one class: the first takes the target, 0 or 1, its
+    probability and that of the rest; the second takes the target, the slope of the probability and the coefficients,
+    and returns the first derivative and the part of the second derivative that comes of the sums.
+    """
 
     per_image: bool = False
     """Whether each entry of the first axis is a set, else the whole array is."""
@@ -98,6 +103,7 @@ class Setwise(Loss):
             self.terms,
             self.finish,
             self.slopes,
+            self.of_class,
             self.sums,
             self.coefficients,
             self.numbers,  # type: ignore[arg-type]  # no family of sets has one number a class
@@ -109,7 +115,7 @@ class Setwise(Loss):
 
     def _are_labels(self, y: Any, z: Any) -> bool:
         """Whether *y* holds a label for each row of *z*, instead of a target for each prediction; or raise."""
-        if self.takes_labels and y.shape != z.shape:
+        if self.of_class and y.shape != z.shape:
             _arrays.check_shape_of_labels(y, z)
             return True
         _arrays.check_shapes(y, z)

@@ -18,12 +18,45 @@ from nbloss.loss import REAL, UNIT, Domain
 Six = tuple[float, float, float, float, float, float]
 
 
+def counts(y: float, p: float, q: float) -> tuple[float, float, float]:
+    """Return what an element of probability p = 1 - q counts as true positive, false positive and false negative."""
+    return p * y, p * (type(y)(1) - y), q * y
+
+
+def moves(
+    y: float, slope: float, lead: float, rise: float, fall: float, other: float, own: float, again: float
+) -> tuple[float, float]:
+    """Return the first and the second derivative of the loss by what moves an element's p with this *slope*."""
+    zero, one = type(y)(0), type(y)(1)
+    x = ((one - y) * rise - y * fall) * slope  # first, for it may be 0 where another factor is infinite
+    second = x * (((one - y) * other + y * own) * slope + x * again)
+    return x * lead if x != zero else zero, second if x != zero else zero
+
+
+def focused(value: float, rise: float, fall: float, other: float, own: float, gamma: float) -> tuple[float, ...]:
+    """Return the power *gamma* of a loss, and the coefficients of its slopes.
+
+    They are kept together with the loss that they belong to, ``rise / value`` and so on: a power of the loss alone may
+    overflow where the derivative does not.
+    """
+    real = type(value)
+    zero, one, two, inf = real(0), real(1), real(2), real(float("inf"))
+    if value == zero:
+        if gamma < one:  # slopes without bound, against which all else is nothing
+            return zero, inf, rise, fall, zero, zero, -inf
+        again = inf if gamma < two else two if gamma == two else zero
+        return zero, zero, rise, fall, zero, zero, again
+    power = exp(gamma * log(value))
+    first = gamma * power / value
+    return power, one, rise * first, fall * first, other, own, (gamma - one) / (gamma * power)
+
+
 class Overlap(Setwise):
     """A loss of the overlap of a predicted and a true region; a subclass gives its rates as :attr:`numbers`."""
 
     from_logits: bool
 
-    takes_labels = True
+    of_class = counts, moves
     sums, coefficients = 3, 6
 
     @property
@@ -40,9 +73,8 @@ class Overlap(Setwise):
 
     @staticmethod
     def terms(y: float, z: float, from_logits: bool) -> tuple[float, float, float]:
-        one = type(z)(1)
-        p, q = sigmoids(z) if from_logits else (z, one - z)
-        return p * y, p * (one - y), q * y
+        p, q = sigmoids(z) if from_logits else (z, type(z)(1) - z)
+        return counts(y, p, q)
 
     @staticmethod
     def finish(
@@ -78,10 +110,7 @@ class Overlap(Setwise):
             larger = one / (one + e)
             slope, ahead = e * larger * larger, -fraction * larger  # the latter is what p and 1 - p differ by
             turn = -ahead if z > zero else ahead
-        # a product with p's slope comes first: it may be 0 where a coefficient is infinite
-        x = ((one - y) * rise - y * fall) * slope
-        gradient = x * lead if x != zero else zero
-        second = x * (((one - y) * other + y * own) * slope + x * again) if x != zero else zero
+        gradient, second = moves(y, slope, lead, rise, fall, other, own, again)
         return gradient, gradient * turn, second
 
     @staticmethod
@@ -112,24 +141,6 @@ class Overlap(Setwise):
     def mean(found: list[Any]) -> Any:
         """Return the mean over the classes that occur: nan if none does."""
         return sum(found) / len(found) if found else float("nan")
-
-
-def focused(value: float, rise: float, fall: float, other: float, own: float, gamma: float) -> tuple[float, ...]:
-    """Return the power *gamma* of a loss, and the coefficients of its slopes.
-
-    They are kept together with the loss that they belong to, ``rise / value`` and so on: a power of the loss alone may
-    overflow where the derivative does not.
-    """
-    real = type(value)
-    zero, one, two, inf = real(0), real(1), real(2), real(float("inf"))
-    if value == zero:
-        if gamma < one:  # slopes without bound, against which all else is nothing
-            return zero, inf, rise, fall, zero, zero, -inf
-        again = inf if gamma < two else two if gamma == two else zero
-        return zero, zero, rise, fall, zero, zero, again
-    power = exp(gamma * log(value))
-    first = gamma * power / value
-    return power, one, rise * first, fall * first, other, own, (gamma - one) / (gamma * power)
 
 
 def softmax(m: Any, row: Any, k: int) -> Any:
