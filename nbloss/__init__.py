@@ -42,6 +42,10 @@ from nbloss.losses.segmentation.dice import Dice as Dice
 from nbloss.losses.segmentation.focal_tversky import FocalTversky as FocalTversky
 from nbloss.losses.segmentation.jaccard import Jaccard as Jaccard
 from nbloss.losses.segmentation.tversky import Tversky as Tversky
+from nbloss.losses.similarity.cosine_embedding import CosineEmbedding as CosineEmbedding
+from nbloss.losses.similarity.cosine_similarity import CosineSimilarity as CosineSimilarity
+from nbloss.losses.similarity.margin_ranking import MarginRanking as MarginRanking
+from nbloss.losses.similarity.triplet_margin import TripletMargin as TripletMargin
 
 __version__ = "0.1.0"
 

@@ -52,7 +52,7 @@ class VectorProgram(NamedTuple):
     curvature: Callable[..., Any]
     counts: tuple[int, int, int]
     """How many vectors, sums and coefficients there are."""
+    predictions: int
     numbers: tuple[float, ...]
     choices: tuple[Any, ...]
-    domain: Domain
     kernels: dict[Any, Any]
