@@ -41,6 +41,11 @@ def bend(c: float, mine: Pair, others: Pair, same: float, inverse: float, size: 
     return x * inverse / size * inverse / size
 
 
+def times(sign: float, x: float) -> float:
+    """Return the product, and 0 where *sign* is 0, even if x is infinite."""
+    return sign * x if sign != 0.0 else 0.0
+
+
 def reference(m: Any, a: Any, b: Any) -> Any:
     """Return the cosine as the textbook has it, and 0 where a vector is zero."""
     dot, x, y = (sum(s * t for s, t in zip(*pair, strict=True)) for pair in ((a, b), (a, a), (b, b)))

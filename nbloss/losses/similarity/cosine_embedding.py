@@ -6,7 +6,7 @@ from typing import Any
 from nbloss.families.vectorwise import Vectorwise
 from nbloss.loss import Interval, param
 from nbloss.losses.similarity import _cosine
-from nbloss.losses.similarity._cosine import bend, cosine, itself, products, slope
+from nbloss.losses.similarity._cosine import bend, cosine, itself, products, slope, times
 
 Two = tuple[float, float]
 Six = tuple[float, float, float, float, float, float]
@@ -61,13 +61,13 @@ class CosineEmbedding(Vectorwise):
     def slopes(u: Two, coefficients: Six) -> Two:
         sign, c, a, b, first, second = coefficients
         x, y = u[0] * a, u[1] * b
-        return sign * slope(c, x, y, a, first), sign * slope(c, y, x, b, second)
+        return times(sign, slope(c, x, y, a, first)), times(sign, slope(c, y, x, b, second))
 
     @staticmethod
     def curvature(u: Two, v: Two, same: float, coefficients: Six) -> Two:
         sign, c, a, b, first, second = coefficients
         x, y = (u[0] * a, v[0] * a), (u[1] * b, v[1] * b)
-        return sign * bend(c, x, y, same, a, first), sign * bend(c, y, x, same, b, second)
+        return times(sign, bend(c, x, y, same, a, first)), times(sign, bend(c, y, x, same, b, second))
 
     @staticmethod
     def reference(m: Any, target: Any, predictions: Any, margin: Any) -> Any:
