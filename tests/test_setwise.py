@@ -504,7 +504,7 @@ def test_layouts(loss: Any, classes: int, layout: str) -> None:
 @pytest.mark.parametrize(("loss", "classes"), SEVERAL, ids=repr)
 def test_dtypes(loss: Any, classes: int) -> None:
     y, z = of_sets(loss, n=24, classes=classes)
-    hard = None if y is None else np.round(y).astype(np.int8) if not isinstance(loss, nbloss.CosineSimilarity) else y
+    hard = None if y is None else abs(np.round(y)).astype(np.int8) if not isinstance(loss, nbloss.CosineSimilarity) else y
     for dtype, real in ((np.float32, np.float32), (np.float16, np.float32), (np.float64, np.float64)):
         cast = tuple(a.astype(dtype) for a in listed(z))
         there = cast if isinstance(z, tuple) else cast[0]

@@ -21,7 +21,7 @@ from nbloss._cpu.layout import slabs
 from nbloss._cpu.pointwise import REALS, TARGETS
 from nbloss._cpu.setwise import is_parallel, reduce, tree
 from nbloss._cpu.tuples import spread, taken
-from nbloss._math import exp
+from nbloss._math import exp_sum
 from nbloss._program import SetProgram
 
 CHUNKS = 64  # parts of a set, at most, that are added up on their own
@@ -221,7 +221,9 @@ def _softmax(z: Any, p: Any) -> tuple[int, float]:
     most = np.float64(z[top])
     for k in range(z.size):
         x = np.float64(z[k])
-        p[k] = 1.0 if x == most else exp(x - most)  # also where the difference of infinities is nan
+        d = x - most
+        lost = (x - (d + (x - d))) + ((x - d) - most)  # what the difference was rounded by
+        p[k] = 1.0 if x == most else exp_sum(d, lost)  # also where the difference of infinities is nan
     p[top] = 0.0
     rest = p.sum()
     total = 1.0 + rest

@@ -9,7 +9,9 @@ from nbloss.losses.regression.squared_error import SquaredError
 
 FAR, NEAR = 2.0**500, 2.0**-500  # between them, squares and their sums are in range
 UP, DOWN = 2.0**600, 2.0**-600  # what brings the others there
-INFINITE = 2.0**500  # in the place of infinity, brought down: beyond every number
+INF = float("inf")
+INFINITE = 2.0**500  # in the place of infinity, brought down
+BEYOND = 2.0**900  # above all sums of numbers brought down, below the square of what stands for infinity
 
 
 @dataclass(frozen=True)
@@ -53,16 +55,17 @@ class RootMeanSquaredError(Setwise):
         zero, one, up, down = real(0), real(1), real(UP), real(DOWN)
         is_far, is_usual = far != zero, usual != zero
         total = far + usual * down * down if is_far else usual + near * down * down if is_usual else near
-        scale = down if is_far else one if is_usual else up
         root = sqrt(total / weight)
         value = root * (up if is_far else one if is_usual else down)
+        # beside infinity, every number is 0
+        scale = zero if far > real(BEYOND) else down if is_far else one if is_usual else up
         return value, scale, one / root if root != zero else zero, one / weight
 
     @staticmethod
     def slopes(y: float, z: float, scale: float, inverse: float, share: float) -> tuple[float, float, float]:
-        bound = type(z)(INFINITE)
-        r = (z - y) * scale
-        x = (bound if r > bound else -bound if r < -bound else r) * inverse
+        real = type(z)
+        r, inf = z - y, real(INF)
+        x = (real(INFINITE) if r == inf else -real(INFINITE) if r == -inf else r * scale) * inverse
         a = scale * inverse * share
         return x * share, a, -a * share * x * x
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbloss import links
-from nbloss._math import exp, exp_expm1, log, sigmoids
+from nbloss._math import exp, exp_expm1, fma, log, sigmoids
 from nbloss.families.setwise import Setwise
 from nbloss.loss import REAL, UNIT, Domain
 
@@ -107,11 +107,11 @@ class Overlap(Setwise):
         slope, turn = one, zero
         if from_logits:
             e, fraction = exp_expm1(-abs(z))
-            larger = one / (one + e)
-            slope, ahead = e * larger * larger, -fraction * larger  # the latter is what p and 1 - p differ by
+            two = real(2)
+            slope, ahead = e / fma(e, e + two, one), -fraction / (one + e)  # p (1 - p), and their difference
             turn = -ahead if z > zero else ahead
         gradient, second = moves(y, slope, lead, rise, fall, other, own, again)
-        return gradient, gradient * turn, second
+        return gradient, gradient * turn if from_logits else zero, second
 
     @staticmethod
     def overlap(

@@ -37,7 +37,7 @@ def slope(c: float, mine: float, others: float, inverse: float, size: float) -> 
 
 def bend(c: float, mine: Pair, others: Pair, same: float, inverse: float, size: float) -> float:
     """Return the second derivative of the cosine by two elements of one vector."""
-    x = 3.0 * c * mine[0] * mine[1] - c * same - (mine[0] * others[1] + mine[1] * others[0])
+    x = 3.0 * c * (mine[0] * mine[1]) - c * same - (mine[0] * others[1] + mine[1] * others[0])
     return x * inverse / size * inverse / size
 
 
