@@ -19,7 +19,7 @@ from nbloss._compile import INLINE, compiled, inlined
 from nbloss._cpu.blocks import part, row, weigh
 from nbloss._cpu.layout import slabs
 from nbloss._cpu.pointwise import REALS, TARGETS
-from nbloss._cpu.setwise import is_parallel, reduce, tree
+from nbloss._cpu.setwise import fill, is_parallel, reduce, tree
 from nbloss._cpu.tuples import spread, taken
 from nbloss._math import exp_sum
 from nbloss._program import SetProgram
@@ -147,10 +147,13 @@ def _summing(f: Any, from_logits: bool, high: float) -> Any:
             p, now = np.empty(classes), np.zeros((4, classes))
             last = (i + 1) * rows // chunks
             for first in range(i * rows // chunks, last, RUN):
-                now[:] = 0
+                for k in range(4):
+                    fill(now[k], 0.0)
                 for r in range(first, min(last, first + RUN)):
                     _add(f, from_logits, high, y[s, r], z[s, r], None if w is None else np.float64(w[s, r]), p, now)
-                found[chunk] += now
+                for k in range(4):
+                    for c in range(classes):
+                        found[chunk, k, c] += now[k, c]
         totals = np.zeros((sets, 4, classes))
         for s in range(sets):
             for k in range(4):
@@ -175,10 +178,10 @@ def _finishing(f: Any, from_logits: bool, like: Any, width: int) -> Any:
                     value, count = value + found[0], count + 1
                 # a loss of 0 with slopes without bound comes of logits that have no slope any more
                 if not occurs or (from_logits and math.isinf(found[1])):
-                    found[:] = 0
+                    fill(found, 0.0)
             values[s] = value / count if count > 0 else math.nan
             # the first coefficient that is kept is the share of the class in the mean
-            coefficients[s, :, 0] = math.nan if math.isnan(values[s]) else 1.0 / count
+            fill(coefficients[s, :, 0], math.nan if math.isnan(values[s]) else 1.0 / count)
         return values, coefficients
 
     return kernel
@@ -208,7 +211,7 @@ def _deriving(f: Any, from_logits: bool, like: Any) -> Any:
 @register_jitable(**INLINE)
 def _zero(a: Any) -> None:
     if a is not None:
-        a[:] = 0
+        fill(a, 0.0)
 
 
 @register_jitable(**INLINE)
@@ -225,7 +228,9 @@ def _softmax(z: Any, p: Any) -> tuple[int, float]:
         lost = (x - (d + (x - d))) + ((x - d) - most)  # what the difference was rounded by
         p[k] = 1.0 if x == most else exp_sum(d, lost)  # also where the difference of infinities is nan
     p[top] = 0.0
-    rest = p.sum()
+    rest = 0.0
+    for k in range(z.size):
+        rest += p[k]
     total = 1.0 + rest
     for k in range(z.size):
         p[k] /= total

@@ -182,8 +182,8 @@ def _summing(f: Any, choices: Any, bounds: Any, real: Any, like: Any) -> Any:
                 s, first = b // blocks, b % blocks * BLOCK
                 last = min(size, first + BLOCK)
                 _evaluate(f, choices, real, ends, y[s, first:last], z[s, first:last], taken(scratch, like))
-                lanes[:] = 0
                 for k in range(width):
+                    fill(lanes[k], 0.0)
                     _add(scratch[k, : last - first], part(row(w, s), first, last), lanes[k])
                     fold(lanes[k])
                     found[b, k] = lanes[k, 0]
@@ -202,7 +202,7 @@ def _finishing(f: Any, choices: Any, like: Any, width: int) -> Any:
         for s in range(len(totals)):
             spread(finished[s], f(*taken(totals[s], like), *numbers, *choices))
             if math.isnan(finished[s, 0]):
-                finished[s] = math.nan
+                fill(finished[s], math.nan)
         return finished
 
     return kernel
@@ -222,6 +222,13 @@ def _deriving(f: Any, choices: Any, real: Any, like: Any) -> Any:
             )  # fmt: skip
 
     return kernel
+
+
+@register_jitable(**INLINE)
+def fill(a: Any, x: Any) -> None:
+    """Write x to all elements of a vector: a slice would take seconds to compile."""
+    for i in range(a.size):
+        a[i] = x
 
 
 @register_jitable(**INLINE)
