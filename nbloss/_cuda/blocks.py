@@ -30,6 +30,11 @@ def blocks_for(size: int) -> int:
     return min(MOST, max(FEWEST, -(-size // BLOCK)))
 
 
+def rounded(blocks: int) -> int:
+    """Return the size of a grid in which so many blocks have work: numba warns of small ones."""
+    return max(FEWEST, min(blocks, 1 << 20))
+
+
 def compiled(kernel: Callable[..., Any], name: str) -> Any:
     """Let numba compile *kernel* at its first call for arguments of each type.
 
@@ -42,7 +47,7 @@ def compiled(kernel: Callable[..., Any], name: str) -> Any:
 def evaluator(program: Program, real: np.dtype[Any]) -> Callable[..., Any]:
     """Return the function that evaluates the formula at one element: nan outside the domain, where nan always is."""
     formula, choices, nan = inlined(program.formula), program.choices, real.type(math.nan)
-    (low_y, high_y), (low_z, high_z) = (_ends(interval, real) for interval in program.domain)
+    (low_y, high_y), (low_z, high_z) = (ends(interval, real) for interval in program.domain)
 
     def evaluate(y: Any, z: Any, numbers: Any) -> Any:
         value, gradient, hessian = formula(y, z, *numbers, *choices)
@@ -53,7 +58,7 @@ def evaluator(program: Program, real: np.dtype[Any]) -> Callable[..., Any]:
     return registered
 
 
-def _ends(interval: Interval, real: np.dtype[Any]) -> tuple[Any, Any]:
+def ends(interval: Interval, real: np.dtype[Any]) -> tuple[Any, Any]:
     """Return the least and the greatest number of the type *real* in *interval*."""
     low = real.type(interval.low)
     return np.nextafter(low, real.type(math.inf)) if interval.low_open else low, real.type(interval.high)
