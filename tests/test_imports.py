@@ -26,6 +26,8 @@ ALLOWED = {
         "nbloss.losses",
     },
     "nbloss.families": {
+        "nbloss.families",
+        "nbloss.reference",
         "nbloss.loss",
         "nbloss.links",
         "nbloss._arrays",

@@ -152,7 +152,9 @@ def summing(program: SetProgram, forms: tuple[Any, ...]) -> Any:
                         p, q = _probabilities(x, k, tops[3 * r], tops[3 * r + 1], tops[3 * r + 2])
                     else:
                         p, q = _within(x)
-                    is_label = (label >= 0) & (label < classes) & (math.floor(label) == label)
+                    is_label = False
+                    if (label >= 0) & (label < classes):
+                        is_label = math.floor(label) == label
                     counts = f(float64(1) if label == k else float64(0), p if is_label else nan, q if is_label else nan)
                     tp += counts[0] * weight
                     fp += counts[1] * weight

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
-from numba import config, cuda
+from numba import config, cuda, types
+from numba.np.numpy_support import as_dtype
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -18,17 +20,35 @@ def simulator() -> Iterator[None]:
     if not config.ENABLE_CUDASIM:
         yield
         return
-    from numba.cuda.simulator import kernel
+    from numba.cuda.simulator import kernel, kernelapi
 
     usual, swapped = sys.getswitchinterval(), kernel.swapped_cuda_module
+    array = kernelapi.FakeCUDAShared.array
     sys.setswitchinterval(1e-4)  # taking turns often is 6 times as fast
     kernel.swapped_cuda_module = _swapped_by_the_first
+    kernelapi.FakeCUDAShared.array = _made_once
     yield
     kernel.swapped_cuda_module = swapped
+    kernelapi.FakeCUDAShared.array = array
     sys.setswitchinterval(usual)
 
 
 _lock = threading.Lock()
+
+
+def _made_once(self: Any, shape: Any, dtype: Any) -> Any:
+    """Return the array that all threads of a block share, known by the line that asks for it.
+
+    In numba's own form, two threads that ask at the same time may each make one.
+    """
+    frame = sys._getframe(1)
+    with _lock:
+        key = frame.f_code.co_filename, frame.f_lineno
+        if key not in self._allocations:
+            self._allocations[key] = np.empty(shape, as_dtype(dtype) if isinstance(dtype, types.Type) else dtype)
+        return self._allocations[key]
+
+
 _inside: dict[int, int] = {}  # how many calls are inside, by the module's globals
 
 
