@@ -137,7 +137,8 @@ def results_like(
     if given is None:
         dtypes = [DOUBLE if reduced and i == 0 else real_of(z.dtype) for i, z in enumerate(zs)]
         results = [
-            backend.empty(shape, dtype, z, like) for shape, dtype, z, like in zip(shapes, dtypes, zs, likes, strict=True)
+            backend.empty(shape, dtype, z, like)
+            for shape, dtype, z, like in zip(shapes, dtypes, zs, likes, strict=True)
         ]
         return results, [backend.as_output(a) for a in results]
     outs = [backend.as_output(a) for a in given]

@@ -132,7 +132,10 @@ def vector_terms(loss: Any, y: Any, z: Any) -> list[Any]:
         mine, other = abs(units[k]), abs(units[1 - k])
         gradients.append(np.maximum(other, size * mine) / lengths[k])
         hessians.append(np.maximum(2 * other * mine, size * np.maximum(1, 3 * mine * mine)) / lengths[k] / lengths[k])
-    return [np.broadcast_to(value, size[..., 0].shape), *[np.where(np.isfinite(x), x, 0).ravel() for x in (*gradients, *hessians)]]
+    return [
+        np.broadcast_to(value, size[..., 0].shape),
+        *[np.where(np.isfinite(x), x, 0).ravel() for x in (*gradients, *hessians)],
+    ]
 
 
 def allowed(loss: Any, got: Any, classes: bool) -> float:
@@ -193,7 +196,11 @@ def extreme_logits(shape: Any, dtype: type, seed: int) -> Any:
     rng = np.random.default_rng(seed)
     largest = float(np.finfo(dtype).max) / 4
     z = rng.normal(size=shape) * rng.choice([1e-30, 0.1, 5, 40, 300, 800, largest], shape)
-    return np.where(rng.random(shape) < 0.1, rng.choice([0.0, 1e-300, 700.0, -700], shape), z).clip(-largest, largest).astype(dtype)
+    return (
+        np.where(rng.random(shape) < 0.1, rng.choice([0.0, 1e-300, 700.0, -700], shape), z)
+        .clip(-largest, largest)
+        .astype(dtype)
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -236,13 +243,17 @@ ROWS = np.array(
 )
 
 
-@pytest.mark.parametrize("loss", [nbloss.Dice(), nbloss.Tversky(alpha=0.3, beta=0.8), nbloss.Jaccard(smooth=1.0)], ids=repr)
+@pytest.mark.parametrize(
+    "loss", [nbloss.Dice(), nbloss.Tversky(alpha=0.3, beta=0.8), nbloss.Jaccard(smooth=1.0)], ids=repr
+)
 def test_extreme_rows_of_classes(loss: Any) -> None:
     for labels in ([0, 1, 2, 0, 1, 2, 0, 1, 2, 0], [0, 0, 0, 0, 1, 1, 1, 0, 0, 0]):
         check(loss, np.array(labels), ROWS)
 
 
-@pytest.mark.parametrize("scales", [(1e300, 1.0, 1e300), (1e-300, 1e300, 1.0), (1e-300, 1e-300, 1e-300), (1.0, 1e154, 1e-170)])
+@pytest.mark.parametrize(
+    "scales", [(1e300, 1.0, 1e300), (1e-300, 1e300, 1.0), (1e-300, 1e-300, 1e-300), (1.0, 1e154, 1e-170)]
+)
 @pytest.mark.parametrize("loss", VECTORS, ids=repr)
 def test_extreme_vectors(loss: Any, scales: tuple[float, ...]) -> None:
     y, z = of_sets(loss, n=4)
@@ -507,7 +518,9 @@ def test_layouts(loss: Any, classes: int, layout: str) -> None:
 @pytest.mark.parametrize(("loss", "classes"), SEVERAL, ids=repr)
 def test_dtypes(loss: Any, classes: int) -> None:
     y, z = of_sets(loss, n=24, classes=classes)
-    hard = None if y is None else abs(np.round(y)).astype(np.int8) if not isinstance(loss, nbloss.CosineSimilarity) else y
+    hard = (
+        None if y is None else abs(np.round(y)).astype(np.int8) if not isinstance(loss, nbloss.CosineSimilarity) else y
+    )
     for dtype, real in ((np.float32, np.float32), (np.float16, np.float32), (np.float64, np.float64)):
         cast = tuple(a.astype(dtype) for a in listed(z))
         there = cast if isinstance(z, tuple) else cast[0]
@@ -516,7 +529,9 @@ def test_dtypes(loss: Any, classes: int) -> None:
         exact = tuple(a.astype(np.float64) for a in cast)
         for a, b in zip(got, every(loss, hard, exact if isinstance(z, tuple) else exact[0]), strict=True):
             np.testing.assert_allclose(a, b, rtol=3e-5, atol=1e-6)
-    if type(loss) in (nbloss.RootMeanSquaredError, nbloss.Jaccard, nbloss.MarginRanking) and not loss.parameters.get("smooth"):
+    if type(loss) in (nbloss.RootMeanSquaredError, nbloss.Jaccard, nbloss.MarginRanking) and not loss.parameters.get(
+        "smooth"
+    ):
         for dtype in ("i2", "i8", "u4", "f2", "f4", ">i4"):
             for a, b in zip(every(loss, hard.astype(dtype), z), every(loss, hard, z), strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-14)

@@ -69,19 +69,18 @@ def _rows(per_image: bool, y: Any, z: Any, w: Any, *outs: Any) -> Iterator[tuple
     if w is not None:
         w = np.broadcast_to(w.reshape(w.shape + (1,) * (y.ndim - w.ndim)) if w.ndim else w, y.shape)
     for s in range(sets):
-        of_set = [None if a is None else a[s, ...] if per_image else a for a in (y, z, w, *outs)]
-        for index in slabs(of_set[0].shape, max(1, SLAB // max(classes, 1))):
-            labels, rows, weights = (None if a is None else a[index] for a in of_set[:3])
-            parts = [
-                np.ascontiguousarray(labels, DOUBLE).reshape(1, -1),
-                np.ascontiguousarray(rows, real).reshape(1, -1, classes),
-                None if weights is None else np.ascontiguousarray(weights, DOUBLE).reshape(1, -1),
-            ]
-            parts += [None if a is None else np.empty(parts[1].shape, real) for a in outs]
+        labels, logits, weights, *into = (  # of the set
+            None if a is None else a[s, ...] if per_image else a for a in (y, z, w, *outs)
+        )
+        for index in slabs(y.shape[1:] if per_image else y.shape, max(1, SLAB // max(classes, 1))):
+            rows: Any = np.ascontiguousarray(logits[index], real).reshape(1, -1, classes)  # type: ignore[index]
+            parts: list[Any] = [np.ascontiguousarray(labels[index], DOUBLE).reshape(1, -1), rows]  # type: ignore[index]
+            parts.append(None if weights is None else np.ascontiguousarray(weights[index], DOUBLE).reshape(1, -1))
+            parts += [None if a is None else np.empty(rows.shape, real) for a in into]
             yield s, parts
-            for a, found in zip(of_set[3:], parts[3:], strict=True):
+            for a, found in zip(into, parts[3:], strict=True):
                 if a is not None:
-                    a[index] = found.reshape(rows.shape)
+                    a[index] = found.reshape(a[index].shape)
 
 
 def _sums(program: SetProgram, y: Any, z: Any, w: Any) -> Any:
@@ -128,9 +127,7 @@ def _compiled(program: SetProgram, role: str, target: Any, dtype: Any, weight: A
         formula, kernel = moves, _deriving(moves, from_logits, (0.0,) * program.coefficients)
         outs = [REALS[dtype][:, :, ::1] if letter in role else types.none for letter in "gh"]
         signature = (*inputs, float64[:, :, ::1], float64, *outs)
-    return compiled(
-        kernel, signature, formula, from_logits, "classes", role, target, dtype, weight, parallel=parallel
-    )
+    return compiled(kernel, signature, formula, from_logits, "classes", role, target, dtype, weight, parallel=parallel)
 
 
 def _readonly(dtype: Any, axes: int) -> Any:

@@ -139,7 +139,8 @@ def _compiled(program: SetProgram, role: str, target: Any, dtype: Any, weight: A
         types.none if weight is None else _readonly(REALS[weight]),
     ]
     real = _real(program, dtype)
-    choices, signature, formula = program.choices, (), inlined(program.terms)
+    choices, formula = program.choices, inlined(program.terms)
+    signature: tuple[Any, ...]
     if role == "sums":
         bounds = tuple(end for interval in program.domain for end in _ends(interval, real))
         kernel, signature = _summing(formula, choices, bounds, real.type, (0.0,) * program.sums), tuple(inputs)

@@ -112,9 +112,7 @@ def _compiled(
     program: VectorProgram, letters: str, count: int, dtype: Any, target: Any, weight: Any, parallel: bool
 ) -> Any:
     real = REALS[dtype]
-    formulas = tuple(
-        map(inlined, (program.vectors, program.terms, program.finish, program.slopes, program.curvature))
-    )
+    formulas = tuple(map(inlined, (program.vectors, program.terms, program.finish, program.slopes, program.curvature)))
     several = program.predictions
     signature = (
         types.UniTuple(types.Array(real, 2, "C", readonly=True), count),

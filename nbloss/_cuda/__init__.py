@@ -5,7 +5,13 @@ from numba import config, cuda
 if not config.ENABLE_CUDASIM and getattr(cuda, "implementation", None) != "NVIDIA":
     raise ImportError("arrays on a CUDA device need the package numba-cuda: pip install 'nbloss[cuda]'")
 
-from nbloss._cuda import classwise, math, pointwise, setwise, vectorwise  # math: registers what compiled formulas use in place of nbloss._math
+from nbloss._cuda import (
+    classwise,
+    math,
+    pointwise,
+    setwise,
+    vectorwise,
+)  # math: registers what compiled formulas use in place of nbloss._math
 from nbloss._cuda.arrays import as_array, as_host, as_output, check_free, check_labels, empty, number
 from nbloss._cuda.shortcut import shortcut
 

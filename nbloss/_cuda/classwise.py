@@ -276,5 +276,3 @@ def deriving(program: SetProgram, forms: tuple[Any, ...]) -> Any:
             r += cuda.gridsize(1)
 
     return kernel
-
-

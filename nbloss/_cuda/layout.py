@@ -50,7 +50,9 @@ def arrange(z: View, arrays: Sequence[Any]) -> tuple[tuple[int, ...], tuple[Any,
     return tuple(lengths), forms, operands
 
 
-def in_c_order(shape: tuple[int, ...], arrays: Sequence[Any]) -> tuple[tuple[int, ...], tuple[Any, ...], tuple[Any, ...]]:
+def in_c_order(
+    shape: tuple[int, ...], arrays: Sequence[Any]
+) -> tuple[tuple[int, ...], tuple[Any, ...], tuple[Any, ...]]:
     """Return what :func:`arrange` does, with the axes in the order of *shape*: element i is the i-th in C order.
 
     Each of *arrays* is a view with this shape, a number or None.

@@ -130,8 +130,7 @@ def summing(program: SetProgram, real: np.dtype[Any], forms: tuple[Any, ...]) ->
 def finishing(program: SetProgram, real: np.dtype[Any], forms: tuple[Any, ...]) -> Any:
     """Return the kernel that adds up the sums of the blocks, and makes losses and coefficients of them."""
     f, choices, width, count = inlined(program.finish), program.choices, program.sums, program.coefficients
-    take, put, take_all = taker(width), putter(count), taker(count)
-    nan = math.nan
+    take, put, nan = taker(width), putter(count), math.nan
 
     def kernel(sets, chunks, numbers, partial, values, finished):  # type: ignore[no-untyped-def]
         sums = cuda.local.array(width, float64)
@@ -156,7 +155,8 @@ def finishing(program: SetProgram, real: np.dtype[Any], forms: tuple[Any, ...]) 
 
 def deriving(program: SetProgram, real: np.dtype[Any], forms: tuple[Any, ...]) -> Any:
     """Return the kernel that writes gradients, multiplied by a scale, and Hessians."""
-    f, choices, count, kind = inlined(program.slopes), program.choices, program.coefficients, real.type
+    f, choices, count = inlined(program.slopes), program.choices, program.coefficients
+    kind: Any = real.type
     read_y, read_z, read_w = (reader(form) for form in forms[:3])
     write_gradient, write_hessian = (writer(form) for form in forms[3:])
     as_weight, is_weighted, take, cast = as_weight_of(forms[2]), forms[2] is not None, taker(count), caster(kind, count)
@@ -172,5 +172,3 @@ def deriving(program: SetProgram, real: np.dtype[Any], forms: tuple[Any, ...]) -
             i += cuda.gridsize(1)
 
     return kernel
-
-

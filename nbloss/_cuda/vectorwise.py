@@ -104,8 +104,18 @@ def evaluating(
     read, read_scale, write_sum = double_readers(forms), reader(scale_form), writer(partial_form)
     write_gradients, write_hessians, write_matrices = map(writers, (gradient_forms, hessian_forms, matrix_forms))
     derives, has_matrices, adds = bool(gradient_forms or hessian_forms), bool(matrix_forms), partial_form is not None
-    add, most_of, sizes_of, inverses_of = adder(width), mapper(larger, many), mapper(power_of_2, many), mapper(inverse, many)
-    scaled, doubles, no_vectors, no_sums = mapper(over_size, many), caster(np.float64, width), (0.0,) * many, (0.0,) * width
+    add, most_of, sizes_of, inverses_of = (
+        adder(width),
+        mapper(larger, many),
+        mapper(power_of_2, many),
+        mapper(inverse, many),
+    )
+    scaled, doubles, no_vectors, no_sums = (
+        mapper(over_size, many),
+        caster(np.float64, width),
+        (0.0,) * many,
+        (0.0,) * width,
+    )
     start, nan, several = caster(np.float64, many), math.nan, len(forms)
 
     def kernel(  # type: ignore[no-untyped-def]
@@ -139,7 +149,9 @@ def evaluating(
                 for k in range(size):
                     i = r * size + k
                     u = scaled(vectors(read(elements, i, lengths), *choices), sizes, inverses)
-                    write_gradients(gradients, i, lengths, slopes(u, coefficients, *choices), factor, factor_of_gradient)
+                    write_gradients(
+                        gradients, i, lengths, slopes(u, coefficients, *choices), factor, factor_of_gradient
+                    )
                     write_hessians(
                         hessians, i, lengths, curvature(u, u, 1.0, coefficients, *choices), factor, float64(1)
                     )
@@ -149,9 +161,7 @@ def evaluating(
                     for k in range(size):
                         v = scaled(vectors(read(elements, r * size + k, lengths), *choices), sizes, inverses)
                         second = curvature(u, v, 1.0 if j == k else 0.0, coefficients, *choices)
-                        write_matrices(
-                            matrices, (r * size + j) * size + k, matrix_lengths, second, factor, float64(1)
-                        )
+                        write_matrices(matrices, (r * size + j) * size + k, matrix_lengths, second, factor, float64(1))
             r += cuda.gridsize(1)
         if adds:
             total = tree(total)

@@ -38,7 +38,10 @@ class Setwise(Loss):
     """``finish(*sums, *numbers, *choices)`` returns the loss, and the coefficients. It is evaluated in float64."""
 
     slopes: ClassVar[Callable[..., Any]]
-    """``slopes(y, z, *coefficients, *choices)`` returns (g, a, b): w * g is the gradient, w * a + w**2 * b the Hessian."""
+    """``slopes(y, z, *coefficients, *choices)`` returns (g, a, b).
+
+    With the weight w of the element, the gradient is w * g, and the Hessian w * a + w**2 * b.
+    """
 
     sums: ClassVar[int]
     """How many numbers :attr:`terms` returns."""

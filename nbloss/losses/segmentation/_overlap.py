@@ -78,8 +78,8 @@ class Overlap(Setwise):
 
     @staticmethod
     def finish(
-        tp: float, fp: float, fn: float, gain: float, alpha: float, beta: float, smooth: float, eps: float, gamma: float,
-        from_logits: bool,
+        tp: float, fp: float, fn: float, gain: float, alpha: float, beta: float, smooth: float, eps: float,
+        gamma: float, from_logits: bool,
     ) -> tuple[float, ...]:  # fmt: skip
         real = type(tp)
         zero, one, two = real(0), real(1), real(2)

@@ -56,9 +56,7 @@ class MarginRanking(Vectorwise):
         return -coefficients[0], coefficients[0]
 
     @staticmethod
-    def curvature(
-        u: tuple[float], v: tuple[float], same: float, coefficients: tuple[float]
-    ) -> tuple[float, float]:
+    def curvature(u: tuple[float], v: tuple[float], same: float, coefficients: tuple[float]) -> tuple[float, float]:
         return 0.0, 0.0
 
     @staticmethod

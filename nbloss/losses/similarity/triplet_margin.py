@@ -22,8 +22,8 @@ class TripletMargin(Vectorwise):
     .. math:: \ell(a, p, n) = \max(0, \lVert a - p \rVert - \lVert a - n \rVert + m)
 
     Predictions are a tuple of three arrays, anchor, positive and negative, with vectors along the last axis; there is
-    no target: y_true is None. Where a distance is 0, its gradient and Hessian are 0; at the kink, where the loss becomes
-    0, so are those of the loss. For p = 1 the Hessian is 0. The link is the identity.
+    no target: y_true is None. Where a distance is 0, its gradient and Hessian are 0; at the kink, where the loss
+    becomes 0, so are those of the loss. For p = 1 the Hessian is 0. The link is the identity.
 
     No small number is added to the differences, as PyTorch does.
 
@@ -59,7 +59,9 @@ class TripletMargin(Vectorwise):
         return u[0] * u[0], u[1] * u[1]
 
     @staticmethod
-    def finish(y: float, sums: Two, sizes: Two, margin: float, p: int) -> tuple[float, float, float, float, float, float]:
+    def finish(
+        y: float, sums: Two, sizes: Two, margin: float, p: int
+    ) -> tuple[float, float, float, float, float, float]:
         zero, one = 0.0, 1.0
         near, far = (sums[0], sums[1]) if p == 1 else (sqrt(sums[0]), sqrt(sums[1]))
         scale = DOWN if max(sizes[0], sizes[1]) > LARGE else one
