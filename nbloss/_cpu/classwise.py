@@ -16,7 +16,7 @@ from numba.extending import register_jitable
 
 from nbloss._arrays import DOUBLE, divide, real_of
 from nbloss._compile import INLINE, compiled, inlined
-from nbloss._cpu.blocks import part, row, weigh
+from nbloss._cpu.blocks import row, weigh
 from nbloss._cpu.layout import slabs
 from nbloss._cpu.pointwise import REALS, TARGETS
 from nbloss._cpu.setwise import fill, is_parallel, reduce, tree
@@ -73,10 +73,10 @@ def _rows(per_image: bool, y: Any, z: Any, w: Any, *outs: Any) -> Iterator[tuple
             None if a is None else a[s, ...] if per_image else a for a in (y, z, w, *outs)
         )
         for index in slabs(y.shape[1:] if per_image else y.shape, max(1, SLAB // max(classes, 1))):
-            rows: Any = np.ascontiguousarray(logits[index], real).reshape(1, -1, classes)  # type: ignore[index]
-            parts: list[Any] = [np.ascontiguousarray(labels[index], DOUBLE).reshape(1, -1), rows]  # type: ignore[index]
+            matrix: Any = np.ascontiguousarray(logits[index], real).reshape(1, -1, classes)  # type: ignore[index]
+            parts: list[Any] = [np.ascontiguousarray(labels[index], DOUBLE).reshape(1, -1), matrix]  # type: ignore[index]
             parts.append(None if weights is None else np.ascontiguousarray(weights[index], DOUBLE).reshape(1, -1))
-            parts += [None if a is None else np.empty(rows.shape, real) for a in into]
+            parts += [None if a is None else np.empty(matrix.shape, real) for a in into]
             yield s, parts
             for a, found in zip(into, parts[3:], strict=True):
                 if a is not None:

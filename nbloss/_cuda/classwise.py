@@ -94,7 +94,7 @@ def _probabilities(x: Any, k: Any, most: Any, top: Any, rest: Any) -> Any:
     """Return the probability of class *k*, whose logit is *x*, and that of the others."""
     total = 1.0 + rest
     p = 1.0 / total if k == top else _exp_of_difference(x, most) / total
-    if not rest == rest:
+    if rest != rest:
         p = rest
     return p, rest / total if k == top else 1.0 - p
 
