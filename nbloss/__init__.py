@@ -50,12 +50,21 @@ from nbloss.losses.regression.huber import Huber as Huber
 from nbloss.losses.regression.log_cosh import LogCosh as LogCosh
 from nbloss.losses.regression.pseudo_huber import PseudoHuber as PseudoHuber
 from nbloss.losses.regression.quantile import Quantile as Quantile
+from nbloss.losses.regression.root_mean_squared_error import RootMeanSquaredError as RootMeanSquaredError
 from nbloss.losses.regression.smooth_l1 import SmoothL1 as SmoothL1
 from nbloss.losses.regression.squared_error import SquaredError as SquaredError
 from nbloss.losses.regression.squared_logarithmic_error import SquaredLogarithmicError as SquaredLogarithmicError
 from nbloss.losses.regression.zero_one import ZeroOne as ZeroOne
+from nbloss.losses.segmentation.dice import Dice as Dice
+from nbloss.losses.segmentation.focal_tversky import FocalTversky as FocalTversky
+from nbloss.losses.segmentation.jaccard import Jaccard as Jaccard
 from nbloss.losses.segmentation.lovasz_hinge import LovaszHinge as LovaszHinge
 from nbloss.losses.segmentation.lovasz_softmax import LovaszSoftmax as LovaszSoftmax
+from nbloss.losses.segmentation.tversky import Tversky as Tversky
+from nbloss.losses.similarity.cosine_embedding import CosineEmbedding as CosineEmbedding
+from nbloss.losses.similarity.cosine_similarity import CosineSimilarity as CosineSimilarity
+from nbloss.losses.similarity.margin_ranking import MarginRanking as MarginRanking
+from nbloss.losses.similarity.triplet_margin import TripletMargin as TripletMargin
 
 __version__ = "0.1.0"
 

@@ -50,14 +50,20 @@ def check_shapes(y: Any, z: Any) -> None:
         raise ValueError(f"y_true must have the shape of y_pred, {z.shape}, got {y.shape}")
 
 
-def check_rows(y: Any, z: Any) -> None:
+def check_row_targets(y: Any, z: Any) -> None:
     """Raise unless predictions are rows of at least one class, and targets are labels, one a row, or such rows."""
-    if not z.shape or z.shape[-1] == 0:
-        raise ValueError(f"y_pred must have at least one class on its last axis, got shape {z.shape}")
+    check_rows(z)
     if y.shape != z.shape and y.shape != z.shape[:-1]:
         raise ValueError(
             f"y_true must have shape {z.shape[:-1]}, a label a row, or the shape of y_pred, {z.shape}, got {y.shape}"
         )
+
+
+def check_shape_of_labels(y: Any, z: Any) -> None:
+    """Raise unless targets have the shape of the rows of predictions, one label each."""
+    if not z.shape or y.shape != z.shape[:-1]:
+        rows = f", or that of its rows, {z.shape[:-1]}" if z.shape else ""
+        raise ValueError(f"y_true must have the shape of y_pred, {z.shape}{rows}, got {y.shape}")
 
 
 def check_weight(w: Any, shape: tuple[int, ...]) -> None:
@@ -76,7 +82,7 @@ def check_vector(x: Sequence[float], shape: tuple[int, ...], name: str) -> None:
 def check_rows(z: Any) -> None:
     """Raise unless predictions have a last axis with at least one class."""
     if not z.shape or z.shape[-1] == 0:
-        raise ValueError(f"y_pred must have the classes on its last axis, at least one, got shape {z.shape}")
+        raise ValueError(f"y_pred must have at least one class on its last axis, got shape {z.shape}")
 
 
 def check_labelled(y: Any, z: Any) -> None:
@@ -106,6 +112,32 @@ def listed(out: Any, names: Sequence[str]) -> list[Any]:
     return list(outs)
 
 
+def check_predictions(predictions: Any, count: int) -> None:
+    """Raise unless *predictions* is a tuple of *count* arrays."""
+    if not isinstance(predictions, tuple | list) or len(predictions) != count:
+        found = f"{len(predictions)}" if isinstance(predictions, tuple | list) else type(predictions).__name__
+        raise TypeError(f"y_pred must be a tuple of {count} arrays, got {found}")
+
+
+def check_same_shapes(zs: Sequence[Any]) -> None:
+    """Raise unless all predictions have one shape."""
+    if any(z.shape != zs[0].shape for z in zs):
+        shapes = ", ".join(str(z.shape) for z in zs)
+        raise ValueError(f"all arrays of y_pred must have one shape, got {shapes}")
+
+
+def check_vectors(z: Any) -> None:
+    """Raise unless predictions have a last axis."""
+    if not z.shape:
+        raise ValueError("y_pred must hold vectors along its last axis, got shape ()")
+
+
+def check_targets(y: Any, shape: tuple[int, ...]) -> None:
+    """Raise unless there is one target for each loss."""
+    if y.shape != shape:
+        raise ValueError(f"y_true must have the shape of the losses, {shape}, got {y.shape}")
+
+
 def check_outputs(outs: Sequence[Any], shapes: Sequence[tuple[int, ...]], reduced: bool) -> None:
     """Raise unless *outs* have these shapes and hold floats; if *reduced*, the first is to hold a mean or a sum."""
     for i, (a, shape) in enumerate(zip(outs, shapes, strict=True)):
@@ -127,15 +159,26 @@ def results_for(
 
     They are like the predictions *z*, which came as *like*. If *reduced*, the first is to hold a mean or a sum.
     """
-    if out is None:
-        dtypes = [DOUBLE if reduced and i == 0 else real_of(z.dtype) for i in range(len(shapes))]
-        results = [backend.empty(shape, dtype, z, like) for shape, dtype in zip(shapes, dtypes, strict=True)]
+    given, n = None if out is None else listed(out, names), len(shapes)
+    return results_like(backend, shapes, reduced, [z] * n, [like] * n, given, inputs)
+
+
+def results_like(
+    backend: Any, shapes: Sequence[tuple[int, ...]], reduced: bool, zs: Sequence[Any], likes: Sequence[Any],
+    given: list[Any] | None, inputs: Sequence[Any],
+) -> tuple[list[Any], list[Any]]:  # fmt: skip
+    """Return what :func:`results_for` does, for results of which each is like a prediction of its own."""
+    if given is None:
+        dtypes = [DOUBLE if reduced and i == 0 else real_of(z.dtype) for i, z in enumerate(zs)]
+        results = [
+            backend.empty(shape, dtype, z, like)
+            for shape, dtype, z, like in zip(shapes, dtypes, zs, likes, strict=True)
+        ]
         return results, [backend.as_output(a) for a in results]
-    results = listed(out, names)
-    outs = [backend.as_output(a) for a in results]
+    outs = [backend.as_output(a) for a in given]
     check_outputs(outs, shapes, reduced)
     backend.check_free(outs, *inputs)
-    return results, outs
+    return given, outs
 
 
 def divide(total: float, weight: float) -> float:

@@ -9,7 +9,7 @@ from nbloss.loss import Domain, Number
 
 
 class Program(NamedTuple):
-    """What the backends need of a loss, looked up once for each loss."""
+    """What the backends need of a pointwise loss, looked up once for each loss."""
 
     formula: Callable[..., Any]
     numbers: tuple[Number, ...]
@@ -21,3 +21,38 @@ class Program(NamedTuple):
     """Whether every real number is a target."""
     kernels: dict[Any, Any]
     """What is compiled, by whatever keys the backends choose."""
+
+
+class SetProgram(NamedTuple):
+    """What the backends need of a loss of sets."""
+
+    terms: Callable[..., Any]
+    finish: Callable[..., Any]
+    slopes: Callable[..., Any]
+    of_class: tuple[Callable[..., Any], ...]
+    sums: int
+    """How many numbers are added up."""
+    coefficients: int
+    """How many numbers of the set the slopes of its elements take."""
+    numbers: tuple[float, ...]
+    choices: tuple[Any, ...]
+    domain: Domain
+    in_double: bool
+    """Whether the formulas are evaluated in float64 whatever the predictions are."""
+    kernels: dict[Any, Any]
+
+
+class VectorProgram(NamedTuple):
+    """What the backends need of a loss of vectors."""
+
+    vectors: Callable[..., Any]
+    terms: Callable[..., Any]
+    finish: Callable[..., Any]
+    slopes: Callable[..., Any]
+    curvature: Callable[..., Any]
+    counts: tuple[int, int, int]
+    """How many vectors, sums and coefficients there are."""
+    predictions: int
+    numbers: tuple[float, ...]
+    choices: tuple[Any, ...]
+    kernels: dict[Any, Any]

@@ -170,7 +170,7 @@ def class_weights(y: Any, classes: int | None = None) -> tuple[float, ...]:
     if not labels.size:
         raise ValueError(f"y must have at least one label, got shape {np.shape(y)}")
     known = int(labels.max()) + 1 if classes is None else classes
-    backend.rowwise.check_labels(labels, known, None)
+    backend.check_labels(labels, known, None)
     counts = np.bincount(labels.astype(np.int64), minlength=known)
     return tuple(float(labels.size / (known * n)) if n else 0.0 for n in counts)
 
@@ -190,7 +190,7 @@ def _of_rows(program: RowProgram, want: str, x: Any, axis: int, out: Any) -> Any
     if not isinstance(axis, int) or not -len(z.shape) <= axis < len(z.shape):
         raise ValueError(f"axis must be an axis of x, which has {len(z.shape)}, got {axis!r}")
     moved = backend.to_last(z, axis)
-    _arrays.check_rows(moved, moved)
+    _arrays.check_rows(moved)
     shape = moved.shape[:-1] if want == "v" else z.shape
     results, (result,) = _arrays.results_for(backend, ["out"], [shape], False, z, x, out, (z,))
     placed = result if want == "v" else backend.to_last(result, axis)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import nbloss
+from nbloss.families.vectorwise import Vectorwise
 from nbloss.loss import REAL, UNIT
 
 CASES = [
@@ -86,6 +87,29 @@ ORDERED_CASES = [
     nbloss.LovaszSoftmax(from_logits=False),
 ]
 """Losses of sets whose errors are put in order; they are for targets and predictions of :func:`image`."""
+
+SET_CASES: list[Any] = [
+    nbloss.RootMeanSquaredError(),
+    nbloss.Dice(),
+    nbloss.Dice(smooth=1.5, per_image=True),
+    nbloss.Dice(from_logits=False),
+    nbloss.Tversky(),
+    nbloss.Tversky(alpha=0.3, beta=0.8, smooth=0.5),
+    nbloss.Tversky(alpha=0.7, beta=0.0, from_logits=False),
+    nbloss.FocalTversky(),
+    nbloss.FocalTversky(alpha=0.3, beta=0.7, gamma=2.0, per_image=True),
+    nbloss.FocalTversky(gamma=1.0, from_logits=False),
+    nbloss.Jaccard(),
+    nbloss.Jaccard(smooth=1.0, from_logits=False, per_image=True),
+    nbloss.CosineSimilarity(),
+    nbloss.CosineEmbedding(),
+    nbloss.CosineEmbedding(margin=0.3),
+    nbloss.TripletMargin(),
+    nbloss.TripletMargin(margin=0.2, p=1),
+    nbloss.MarginRanking(),
+    nbloss.MarginRanking(margin=0.4),
+]
+"""Losses of sets and of vectors."""
 
 REPRESENTATIVES = [nbloss.Huber(delta=1.5), nbloss.BinaryCrossEntropy(), nbloss.BinaryFocal()]
 """A loss of the residual, one with exp and log, one with a parameter that may be None."""
@@ -196,3 +220,26 @@ def image(loss: nbloss.Loss, shape: tuple[int, ...], dtype: type = np.float64, s
     if not loss.parameters["from_logits"]:
         z = np.exp(z) / np.exp(z).sum(-1, keepdims=True)
     return np.where(rng.random(shape) < 0.2, loss.parameters["ignore_index"] or 0, y), z
+
+
+def of_sets(loss: Any, dtype: type = np.float64, *, n: int = 24, classes: int = 0, seed: int = 0) -> tuple[Any, Any]:
+    """Return targets and predictions of a loss of sets or vectors: *n* elements or rows; with *classes*, their labels.
+
+    Sets have two axes, of which the first has 4 entries, and vectors have 5 elements.
+    """
+    rng = np.random.default_rng(seed)
+    if isinstance(loss, Vectorwise):
+        zs = tuple(rng.normal(size=n if loss.of_numbers else (n, 5)).astype(dtype) for _ in range(loss.predictions))
+        if loss.target == "vector":
+            return rng.normal(size=(n, 5)).astype(dtype), zs[0]
+        return (rng.integers(0, 2, n) if loss.target else None), zs
+    shape = (4, n // 4)
+    if isinstance(loss, nbloss.RootMeanSquaredError):
+        return rng.normal(size=shape).astype(dtype), rng.normal(size=shape).astype(dtype)
+    if classes:
+        z = 2 * rng.normal(size=(*shape, classes))
+        if not loss.from_logits:
+            z = rng.random((*shape, classes))
+        return rng.integers(0, classes, shape), z.astype(dtype)
+    y = np.where(rng.random(shape) < 0.8, rng.integers(0, 2, shape), rng.random(shape)).astype(dtype)
+    return y, (2 * rng.normal(size=shape) if loss.from_logits else rng.random(shape)).astype(dtype)

@@ -13,7 +13,7 @@ import pytest
 
 import nbloss
 from nbloss.loss import REAL, UNIT
-from tests.cases import CASES, ORDERED_CASES, ordinary
+from tests.cases import CASES, ORDERED_CASES, ROW_CASES, SET_CASES, of_sets, ordinary
 
 NAMES = {
     "mse": "SquaredError", "squared_error": "SquaredError", "l1": "AbsoluteError", "mae": "AbsoluteError",
@@ -24,11 +24,16 @@ NAMES = {
     "perceptron": "Perceptron", "log_cosh": "LogCosh", "hinge_embedding": "HingeEmbedding",
     "balanced_binary_cross_entropy": "BalancedBinaryCrossEntropy", "pseudo_huber": "PseudoHuber", "brier": "Brier",
     "lovasz": "LovaszSoftmax", "lovasz_hinge": "LovaszHinge", "lovasz_softmax": "LovaszSoftmax",
+    "rmse": "RootMeanSquaredError", "root_mean_squared_error": "RootMeanSquaredError", "dice": "Dice",
+    "tversky": "Tversky", "focal_tversky": "FocalTversky", "jaccard": "Jaccard", "iou": "Jaccard",
+    "cosine_similarity": "CosineSimilarity", "cosine_embedding": "CosineEmbedding", "triplet_margin": "TripletMargin",
+    "margin_ranking": "MarginRanking",
 }  # fmt: skip
 
 
 def test_every_loss_is_tested() -> None:
-    assert {type(loss) for loss in [*CASES, *ORDERED_CASES]} == set(nbloss.ALL)
+    cases = [*CASES, *ORDERED_CASES, *ROW_CASES, *SET_CASES]
+    assert {type(loss) for loss in cases} == set(nbloss.ALL)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,13 +58,14 @@ def test_names_are_of_one_loss_each() -> None:
         assert getattr(nbloss, loss.__name__) is loss and loss.__name__ in nbloss.__all__
 
 
-@pytest.mark.parametrize("loss", CASES, ids=repr)
+@pytest.mark.parametrize("loss", [*CASES, *SET_CASES], ids=repr)
 def test_a_loss_is_a_value(loss: nbloss.Loss) -> None:
-    loss(*ordinary(loss, 10))  # what is compiled must stay out of what follows
+    arrays = of_sets(loss) if loss in SET_CASES else ordinary(loss, 10)
+    loss(*arrays)  # what is compiled must stay out of what follows
     assert eval(repr(loss), vars(nbloss)) == loss
     for twin in (pickle.loads(pickle.dumps(loss)), copy.deepcopy(loss), dataclasses.replace(loss)):
         assert twin == loss and hash(twin) == hash(loss) and twin is not loss
-        assert twin(*ordinary(loss, 10)) == loss(*ordinary(loss, 10))
+        assert twin(*arrays) == loss(*arrays)
     assert len(pickle.dumps(loss)) < 500
     with pytest.raises(dataclasses.FrozenInstanceError):
         loss.delta = 2.0  # type: ignore[attr-defined]
@@ -89,6 +95,12 @@ def test_a_loss_is_a_value(loss: nbloss.Loss) -> None:
         (lambda: nbloss.BinaryFocal(gamma=-1), ValueError, "gamma"),
         (lambda: nbloss.BalancedBinaryCrossEntropy(alpha=1.1), ValueError, "alpha"),
         (lambda: nbloss.ZeroOne(tolerance=-1), ValueError, "tolerance"),
+        (lambda: nbloss.Dice(smooth=-1), ValueError, "smooth"),
+        (lambda: nbloss.Dice(per_image=1), ValueError, "per_image must be True or False, got 1"),
+        (lambda: nbloss.FocalTversky(gamma=0), ValueError, "gamma"),
+        (lambda: nbloss.CosineEmbedding(margin=1.5), ValueError, r"margin must be a finite number in \[-1, 1\]"),
+        (lambda: nbloss.TripletMargin(p=3), ValueError, "p must be 1 or 2, got 3"),
+        (lambda: nbloss.MarginRanking(margin=-0.1), ValueError, "margin"),
     ],
 )
 def test_parameters_are_checked(make: Any, error: type[Exception], words: str) -> None:
@@ -134,6 +146,28 @@ def test_loss_laws(loss: nbloss.Loss) -> None:
             slack = 0
         value = loss.value(np.full_like(z, label), z, reduction="none")
         assert (value >= 0).all() and value[0] <= slack and (np.diff(value) >= 0).all(), (label, value)
+
+
+@pytest.mark.parametrize("loss", SET_CASES, ids=repr)
+def test_laws_of_sets(loss: Any) -> None:
+    """No loss is negative but minus a cosine, and a perfect prediction costs nothing."""
+    y, z = of_sets(loss)
+    least = -1 if isinstance(loss, nbloss.CosineSimilarity) else 0
+    assert (loss.value(y, z, reduction="none") >= least).all()
+    if isinstance(loss, nbloss.RootMeanSquaredError | nbloss.CosineSimilarity):
+        assert loss(y, y) == least
+    elif hasattr(loss, "eps"):
+        y = np.round(y)
+        perfect = y if not loss.from_logits else np.where(y > 0, 800.0, -800.0)
+        assert loss(y, perfect) == 0
+        grown = [loss(y, np.where(y > 0, 1, -1) * x if loss.from_logits else y * x / 3) for x in (3.0, 2.0, 0.5)]
+        assert grown == sorted(grown)
+    elif isinstance(loss, nbloss.CosineEmbedding):
+        assert loss(np.ones(24), (z[0], z[0])) == 0
+    elif isinstance(loss, nbloss.MarginRanking):
+        assert loss(np.ones(24), (z[0] + 1, z[0])) == 0
+    else:
+        assert loss(None, (z[0], z[0], z[0] + 10)) == 0
 
 
 @pytest.mark.parametrize("loss", nbloss.ALL, ids=lambda loss: loss.__name__)

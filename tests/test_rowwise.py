@@ -274,11 +274,11 @@ def test_extreme_logits() -> None:
 @pytest.mark.parametrize(
     ("loss", "y", "z", "words"),
     [
-        (nbloss.CrossEntropy(), [0, 3], np.zeros((2, 3)), r"whole numbers from 0 to 2, got 3 at index \(1,\)"),
+        (nbloss.CrossEntropy(), [0, 3], np.zeros((2, 3)), r"whole numbers from 0 to 2, got 3 at index 1"),
         (nbloss.CrossEntropy(), [0, -1], np.zeros((2, 3)), "got -1 at index"),
-        (nbloss.CrossEntropy(), [1.5, 0], np.zeros((2, 3)), r"got 1.5 at index \(0,\)"),
+        (nbloss.CrossEntropy(), [1.5, 0], np.zeros((2, 3)), r"got 1.5 at index 0"),
         (nbloss.CrossEntropy(), [np.nan, 0], np.zeros((2, 3)), "got nan"),
-        (nbloss.CrossEntropy(ignore_index=-1), [-2, 0], np.zeros((2, 3)), r"\(or -1, which is ignored\), got -2"),
+        (nbloss.CrossEntropy(ignore_index=-1), [-2, 0], np.zeros((2, 3)), r"or ignore_index, -1, got -2"),
         (nbloss.CrossEntropy(), [0, 1, 2], np.zeros((2, 3)), r"shape \(2,\), a label a row, or .* got \(3,\)"),
         (nbloss.CrossEntropy(), np.zeros((2, 4)), np.zeros((2, 3)), "y_true must have shape"),
         (nbloss.CrossEntropy(), 0, 1.0, "at least one class"),

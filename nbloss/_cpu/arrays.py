@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nbloss._arrays import check_dtype
+from nbloss._arrays import check_dtype, raise_bad_label
 
 
 def as_array(x: Any, name: str) -> np.ndarray[Any, Any]:
@@ -60,3 +60,25 @@ def _overlap(a: Any, b: Any) -> bool:
         return np.shares_memory(a, b, max_work=100_000)  # type: ignore[arg-type]  # any integer
     except np.exceptions.TooHardError:  # an exotic pair of layouts
         return True
+
+
+def check_labels(y: Any, classes: int, ignored: int | None = None, w: Any = None) -> None:
+    """Raise unless all of *y* but those of weight 0 are whole numbers from 0 to *classes* - 1, or the *ignored* one."""
+    if w is not None:
+        w = np.broadcast_to(w.reshape(w.shape + (1,) * (y.ndim - w.ndim) if w.ndim else ()), y.shape)
+    for first in range(0, y.size, PIECE):
+        some = y.reshape(-1)[first : first + PIECE] if y.flags.c_contiguous else y.flat[first : first + PIECE]
+        if some.dtype.kind in "biu" and some.min() >= 0 and some.max() < classes:
+            continue
+        with np.errstate(invalid="ignore"):
+            bad = ~((some >= 0) & (some < classes) & (some == np.floor(some)))
+        if ignored is not None:
+            bad &= some != ignored
+        if w is not None:
+            bad &= w.flat[first : first + PIECE] != 0
+        if bad.any():
+            index = np.unravel_index(first + int(bad.argmax()), y.shape)
+            raise_bad_label(y, tuple(map(int, index)), classes, ignored)
+
+
+PIECE = 1 << 17  # elements that are looked at together

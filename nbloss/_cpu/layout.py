@@ -6,6 +6,7 @@ which :class:`numpy.nditer` fills and empties: no array is ever copied as a whol
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -64,3 +65,19 @@ def pieces(
     ) as iterator:
         for piece in iterator:
             yield list(piece)
+
+
+def slabs(shape: Sequence[int], most: int) -> Iterator[tuple[slice | int, ...]]:
+    """Yield indices that cut the axes of *shape* into slabs of at most *most* entries, in C order."""
+    if not shape:
+        yield ()
+        return
+    inner = math.prod(shape[1:])
+    if inner <= most:
+        step = max(1, most // max(inner, 1))
+        for first in range(0, shape[0], step):
+            yield (slice(first, first + step),)
+    else:
+        for i in range(shape[0]):
+            for index in slabs(shape[1:], most):
+                yield (i, *index)

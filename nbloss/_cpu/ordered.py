@@ -42,7 +42,7 @@ from nbloss._program import Program
 CHUNKS = 4  # for each thread, so that one that is held up holds up little
 MOST = 1 << 31  # elements of a set up to which items of 32 bits tell them apart
 
-KEYS = {np.dtype(np.float32): np.dtype(np.uint32), np.dtype(np.float64): np.dtype(np.uint64)}
+KEYS: dict[Any, Any] = {np.dtype(np.float32): np.dtype(np.uint32), np.dtype(np.float64): np.dtype(np.uint64)}
 
 
 def run_margins(
@@ -87,23 +87,6 @@ def run_classes(
     _deliver(gradient, placed.get("g"))
     _deliver(hessian, placed.get("h"))
     _deliver_values(values, mean, placed)
-
-
-def first_bad_label(y: Any, classes: int, ignore_index: int | None) -> tuple[int, ...] | None:
-    """Return the index of the first label that is neither a whole number below *classes* nor ignored, if there is one.
-
-    On a CUDA device, this is left to the kernels.
-    """
-    if y.size == 0 or (y.dtype.kind != "f" and y.min() >= 0 and y.max() < classes):
-        return None
-    good = (y >= 0) & (y < classes)
-    if y.dtype.kind == "f":
-        good &= y == np.floor(y)
-    if ignore_index is not None:
-        good |= y == ignore_index
-    if good.all():
-        return None
-    return tuple(map(int, np.unravel_index(int(np.argmin(good)), y.shape)))
 
 
 def probabilities(z: Any, out: Any) -> None:

@@ -122,33 +122,6 @@ def _readonly(dtype: Any, rank: int) -> Any:
     return types.Array(dtype, rank, "C", readonly=True)
 
 
-def check_labels(y: Any, classes: int, ignored: int | None) -> None:
-    """Raise unless all of *y* are labels: whole numbers from 0 to *classes* - 1, or the ignored one."""
-    bad = first_bad_label(y, classes, ignored)
-    if bad >= 0:
-        place = tuple(map(int, np.unravel_index(bad, y.shape)))
-        besides = "" if ignored is None else f" (or {ignored}, which is ignored)"
-        raise ValueError(
-            f"y_true must hold whole numbers from 0 to {classes - 1}{besides}, got {y[place]} at index {place}"
-        )
-
-
-def first_bad_label(y: Any, classes: int, ignored: int | None) -> int:
-    """Return the index, in C order, of the first of *y* that is no label, or -1."""
-    flat = y.reshape(-1) if y.flags.c_contiguous else y.flat
-    for first in range(0, y.size, PIECE):
-        some = flat[first : first + PIECE]
-        if some.dtype.kind in "biu" and some.min() >= 0 and some.max() < classes:
-            continue
-        with np.errstate(invalid="ignore"):
-            bad = ~((some >= 0) & (some < classes) & (some == np.floor(some)))
-        if ignored is not None:
-            bad &= some != ignored
-        if bad.any():
-            return first + int(bad.argmax())
-    return -1
-
-
 def run_matrix(program: RowProgram, y: Any, z: Any, w: Any, out: Any, real: np.dtype[Any]) -> None:
     """Write to *out*, of shape (..., K, K), the weighted second derivatives by each two predictions of a row.
 

@@ -100,6 +100,10 @@ def check_free(outs: Sequence[View], *inputs: Any) -> None:
                 raise ValueError("out must not overlap the inputs or another output, got arrays that share memory")
 
 
+def check_labels(y: Any, classes: int, ignored: int | None = None, w: Any = None) -> None:
+    """Do nothing: what is no label makes its row nan, since to raise would be to wait for the device."""
+
+
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any], z: View, like: Any) -> Any:
     """Return room for a result, of the library that *like* is of; for one of the shape of *z*, in the layout of *z*."""
     strides, step = [0] * len(shape), dtype.itemsize

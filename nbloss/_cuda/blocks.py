@@ -30,6 +30,11 @@ def blocks_for(size: int) -> int:
     return min(MOST, max(FEWEST, -(-size // BLOCK)))
 
 
+def rounded(blocks: int) -> int:
+    """Return the size of a grid in which so many blocks have work: numba warns of small ones."""
+    return max(FEWEST, min(blocks, 1 << 20))
+
+
 def compiled(kernel: Callable[..., Any], name: str) -> Any:
     """Let numba compile *kernel* at its first call for arguments of each type.
 

@@ -12,13 +12,14 @@ Which of these it is, the operand's *form* says. Forms are known before a kernel
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba.extending import register_jitable
 
-from nbloss._arrays import coalesce
+from nbloss._arrays import coalesce, strides_of
 from nbloss._cuda.arrays import View, memory
 
 
@@ -47,6 +48,31 @@ def arrange(z: View, arrays: Sequence[Any]) -> tuple[tuple[int, ...], tuple[Any,
     pairs = [strided(a, next(remaining)) if rank and isinstance(a, View) else alone(a) for a in arrays]
     forms, operands = zip(*pairs, strict=True)
     return tuple(lengths), forms, operands
+
+
+def in_c_order(
+    shape: tuple[int, ...], arrays: Sequence[Any]
+) -> tuple[tuple[int, ...], tuple[Any, ...], tuple[Any, ...]]:
+    """Return what :func:`arrange` does, with the axes in the order of *shape*: element i is the i-th in C order.
+
+    Each of *arrays* is a view with this shape, a number or None.
+    """
+    views = [a for a in arrays if isinstance(a, View)]
+    own = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+    lengths, strides = coalesce(shape, [*(a.strides for a in views), own])
+    steps = [tuple(s // a.dtype.itemsize for s in along) for a, along in zip(views, strides[:-1], strict=True)]
+    rank = 0 if math.prod(shape) <= 1 or all(s == (1,) for s in steps) else len(lengths)
+    remaining = iter(steps)
+    pairs = [strided(a, next(remaining)) if rank and isinstance(a, View) else alone(a) for a in arrays]
+    forms, operands = zip(*pairs, strict=True)
+    return tuple(lengths), forms, operands
+
+
+def spread(a: Any, shape: tuple[int, ...]) -> Any:
+    """Return a view with *shape* of *a*, which has its first axis or none; a 0-d NumPy array as a number."""
+    if isinstance(a, View):
+        return a._replace(shape=shape, strides=strides_of(a, shape))
+    return None if a is None else np.float64(a)
 
 
 def alone(a: Any) -> tuple[Any, Any]:

@@ -35,7 +35,7 @@ PARTS = 64
 """Blocks that add up a set, at most."""
 
 INTEGER = np.dtype(np.int64)
-KEYS = {np.dtype(np.float32): np.dtype(np.int32), DOUBLE: INTEGER}
+KEYS: dict[Any, Any] = {np.dtype(np.float32): np.dtype(np.int32), DOUBLE: INTEGER}
 
 for _function in (add, power_below, shares):
     inlined(_function)
@@ -105,11 +105,6 @@ def run_classes(
         work.deliver(placed, mean)
 
 
-def first_bad_label(y: Any, classes: int, ignore_index: int | None) -> None:
-    """Return None: a label that is none makes the results of its set nan, since nobody waits for the device."""
-    return None
-
-
 def probabilities(z: View, out: View) -> None:
     """Write the softmax along the last axis of *z* to *out*."""
     if z.size:
@@ -159,7 +154,8 @@ class _Work:
         self, z: View, sets: int, size: int, classes: int, real: np.dtype[Any], has_slopes: bool, stream: Any
     ) -> None:
         self.z, self.sets, self.classes, self.real, self.stream = z, sets, classes, real, stream
-        self.size, self.length, self.kept = size, size // sets if sets else 0, []
+        self.size, self.length = size, size // sets if sets else 0
+        self.kept: list[Any] = []
         key, tiles = KEYS[real], tiles_of(size)
         self.keys, self.spare_keys = self.room(size, key), self.room(size, key)
         self.items, self.spare_items = self.room(size, INTEGER), self.room(size, INTEGER)

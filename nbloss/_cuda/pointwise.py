@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from nbloss._arrays import DOUBLE, divide, strides_of
+from nbloss._arrays import DOUBLE, divide
 from nbloss._cuda.arrays import View, in_order, vector
 from nbloss._cuda.blocks import BLOCK, blocks_for, compiled, evaluator, plus, tree, weigh
-from nbloss._cuda.layout import Form, alone, arrange, as_it_is, reader, readers, writer
+from nbloss._cuda.layout import Form, alone, arrange, as_it_is, reader, readers, spread, writer
 from nbloss._cuda.sums import divided, scratch
 from nbloss._program import Program
 from nbloss.loss import REAL, Domain
@@ -30,20 +30,13 @@ def run(
     *want* has a letter for each array in *outs*: "v", "g", "h" for the values, gradients and Hessians, "s" for the sum
     of the values or, with *mean*, their weighted mean. A gradient beside it is scaled as it is.
     """
-    y, w = (_number_or_spread(a, z.shape) for a in (y, w))
+    y, w = (spread(a, z.shape) for a in (y, w))
     placed = dict(zip(want, outs, strict=True))
     with in_order(z, y, w, *outs) as stream:
         if "s" in placed:
             _reduce(program, mean, y, z, w, placed.get("g"), placed["s"], real, stream)
         elif z.size:
             _fill(program, y, z, w, [placed.get(letter) for letter in "vgh"], real, stream)
-
-
-def _number_or_spread(a: Any, shape: tuple[int, ...]) -> Any:
-    """Return a view with *shape* of *a*, which has its first axis or none; a 0-d NumPy array as a number."""
-    if isinstance(a, View):
-        return a._replace(shape=shape, strides=strides_of(a, shape))
-    return None if a is None else np.float64(a)
 
 
 def _fill(
@@ -64,12 +57,17 @@ def _reduce(
         divisor = float(z.size if w is None else z.size * w)
         scale = divide(1.0, divisor)
     elif sums_weights and gradient is not None:  # the gradient's scale is needed before the sum is there
-        divisor, _ = _sums(_ONE, w, w, w, None, 1.0, False, DOUBLE, stream)
+        divisor = sum_of(w, stream)
         scale = scratch(1, z)
         divided(1.0, divisor, scale, stream)
         sums_weights = False
     values, weights = _sums(program, y, z, w, gradient, scale, sums_weights, real, stream)
     divided(values, weights if sums_weights else divisor, result, stream)
+
+
+def sum_of(w: View, stream: Any) -> View:
+    """Return a vector of numbers of which the sum is that of *w*."""
+    return _sums(_ONE, w, w, w, None, 1.0, False, DOUBLE, stream)[0]
 
 
 def ratio(total: View, weight: View, result: View) -> None:
@@ -126,7 +124,7 @@ def filling(evaluate: Any, real: Any, forms: tuple[Any, ...]) -> Any:
     """Return the kernel that writes those of weighted values, gradients and Hessians that have a form."""
     read_y, read_z, read_w = (reader(form) for form in forms[:3])
     write_value, write_gradient, write_hessian = (writer(form) for form in forms[3:6])
-    read_numbers, as_weight = readers(forms[6:]), _as_weight(forms[2])
+    read_numbers, as_weight = readers(forms[6:]), as_weight_of(forms[2])
 
     def kernel(size, lengths, y, z, w, value, gradient, hessian, numbers):  # type: ignore[no-untyped-def]
         i = cuda.grid(1)
@@ -150,7 +148,7 @@ def summing(evaluate: Any, real: Any, forms: tuple[Any, ...]) -> Any:
     """
     read_scale, write_values, write_weights = reader(forms[0]), writer(forms[1]), writer(forms[2])
     read_y, read_z, read_w, write_gradient = *(reader(form) for form in forms[3:6]), writer(forms[6])
-    read_numbers, as_weight = readers(forms[7:]), _as_weight(forms[5])
+    read_numbers, as_weight = readers(forms[7:]), as_weight_of(forms[5])
     sums_weights = forms[2] is not None
 
     def kernel(size, lengths, scale, values, weights, y, z, w, gradient, numbers):  # type: ignore[no-untyped-def]
@@ -176,6 +174,6 @@ def summing(evaluate: Any, real: Any, forms: tuple[Any, ...]) -> Any:
     return kernel
 
 
-def _as_weight(form: Any) -> Any:
+def as_weight_of(form: Any) -> Any:
     """Return the function that makes of a weight what is multiplied: a float."""
     return np.float64 if isinstance(form, Form) and form.dtype.kind in "biu" else as_it_is

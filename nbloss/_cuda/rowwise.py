@@ -65,10 +65,6 @@ def run_matrix(program: RowProgram, y: Any, z: View, w: Any, out: View, real: np
         )
 
 
-def check_labels(y: Any, classes: int, ignored: int | None) -> None:
-    """Do nothing: what is no label makes its row nan, since to raise would be to wait for the device."""
-
-
 def _fill(
     program: RowProgram, y: Any, z: View, w: Any, pull: Any, results: list[Any], sums: View | None, real: np.dtype[Any],
     stream: Any,

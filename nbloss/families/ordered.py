@@ -151,9 +151,7 @@ class Classes(Ordered):
             _arrays.check_classes(self.classes, z.shape[-1])
 
     def _check_labels(self, backend: Any, y: Any, z: Any) -> None:
-        bad = backend.ordered.first_bad_label(y, z.shape[-1], self.ignore_index)
-        if bad is not None:
-            _arrays.raise_bad_label(y, bad, z.shape[-1], self.ignore_index)
+        backend.check_labels(y, z.shape[-1], self.ignore_index)
 
     def _run(self, backend: Any, want: str, mean: bool, y: Any, z: Any, sets: int, outs: Any) -> None:
         options = self.ignore_index, self.classes, self.from_logits

@@ -128,7 +128,7 @@ class Rowwise(Loss):
         ignored = options.get("ignore_index")
         if labels:
             most = len(factors) if isinstance(factors, tuple) else max(1, int(y.max(initial=0)) + 1)
-            backend.rowwise.check_labels(y, most, ignored)
+            backend.check_labels(y, most, ignored)
         elif not ((y >= self.domain.target.low) & (y <= self.domain.target.high)).all():
             raise ValueError(f"y_true must lie in {self.domain.target}, got rows with other numbers")
         masses, total = _statistics.masses(y, w, labels, factors, options.get("label_smoothing", 0.0), ignored)
@@ -164,7 +164,7 @@ class Rowwise(Loss):
     def parts(self, y_true: Any, y_pred: Any) -> tuple[tuple[int, ...], list[Part]]:
         """Return the shape of the losses and the rows, for the oracle."""
         y, z = np.asarray(y_true), np.asarray(y_pred, np.float64)
-        _arrays.check_rows(y, z)
+        _arrays.check_row_targets(y, z)
         rows = z.reshape(-1, z.shape[-1]).tolist()
         if y.ndim == z.ndim:
             found: Iterable[Any] = map(tuple, y.astype(np.float64).reshape(len(rows), -1).tolist())
@@ -207,7 +207,7 @@ class Rowwise(Loss):
         y = backend.as_array(y_true, "y_true")
         z = backend.as_array(y_pred, "y_pred")
         w = None if sample_weight is None else backend.as_array(sample_weight, "sample_weight")
-        _arrays.check_rows(y, z)
+        _arrays.check_row_targets(y, z)
         if w is not None:
             _arrays.check_weight(w, z.shape[:-1])
         for name, x in self.parameters.items():
@@ -217,7 +217,7 @@ class Rowwise(Loss):
         if len(y.shape) < len(z.shape):
             if not self.takes_labels:
                 raise ValueError("y_true must hold rows where log_target is True, got labels")
-            backend.rowwise.check_labels(y, z.shape[-1], ignored)
+            backend.check_labels(y, z.shape[-1], ignored)
         elif ignored is not None:
             raise ValueError("y_true must hold labels where ignore_index is given, got rows of targets")
         return backend, y, z, w
@@ -246,7 +246,7 @@ def row_map(program: RowProgram, x: Any) -> Any:
     """Return what the formula of *program* gives as its first derivative, for each element."""
     backend = backend_of(x=x)
     z = backend.as_array(x, "x")
-    _arrays.check_rows(z, z)
+    _arrays.check_rows(z)
     result = backend.empty(z.shape, _arrays.real_of(z.dtype), z, x)
     backend.rowwise.run(program, "g", False, z, z, None, [backend.as_output(result)], _arrays.real_of(z.dtype))
     return result

@@ -1,0 +1,208 @@
+"""Tuples of numbers, from and into arrays: compiled code has no loop over the entries of a tuple."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba.extending import overload, register_jitable
+
+from nbloss._compile import INLINE
+
+
+def taken(a: Any, like: Any) -> Any:
+    """Return the first entries of *a* as a tuple as long as *like*."""
+    return tuple(a[i] for i in range(len(like)))
+
+
+@overload(taken, strict=False, jit_options=INLINE)
+def _taken(a: Any, like: Any) -> Any:
+    if len(like) == 0:
+        return lambda a, like: ()
+    last = len(like) - 1
+    return lambda a, like: (*taken(a, like[:-1]), a[last])
+
+
+def put(a: Any, i: Any, x: Any, inside: Any) -> None:
+    """Write the numbers of the tuple *x* to element *i* of each array of the tuple *a*, or nan if not *inside*."""
+    for array, number in zip(a, x, strict=True):
+        array[i] = number if inside else math.nan
+
+
+@overload(put, strict=False, jit_options=INLINE)
+def _put(a: Any, i: Any, x: Any, inside: Any) -> Any:
+    if len(x) == 0:
+        return lambda a, i, x, inside: None
+
+    def implementation(a: Any, i: Any, x: Any, inside: Any) -> None:
+        a[0][i] = x[0] if inside else type(x[0])(math.nan)
+        put(a[1:], i, x[1:], inside)
+
+    return implementation
+
+
+def spread(a: Any, x: Any) -> None:
+    """Write the numbers of the tuple *x* to the first elements of the vector *a*."""
+    for i, number in enumerate(x):
+        a[i] = number
+
+
+@overload(spread, strict=False, jit_options=INLINE)
+def _spread(a: Any, x: Any) -> Any:
+    if len(x) == 0:
+        return lambda a, x: None
+
+    def implementation(a: Any, x: Any) -> None:
+        a[0] = x[0]
+        spread(a[1:], x[1:])
+
+    return implementation
+
+
+def cast(real: Any, x: Any) -> Any:
+    """Return the numbers of the tuple *x* in the type *real*."""
+    return tuple(real(number) for number in x)
+
+
+@overload(cast, strict=False, jit_options=INLINE)
+def _cast(real: Any, x: Any) -> Any:
+    if len(x) == 0:
+        return lambda real, x: ()
+    return lambda real, x: (real(x[0]), *cast(real, x[1:]))
+
+
+def added(a: Any, b: Any) -> Any:
+    """Return the sums of the entries of two tuples."""
+    return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
+@overload(added, strict=False, jit_options=INLINE)
+def _added(a: Any, b: Any) -> Any:
+    if len(a) == 0:
+        return lambda a, b: ()
+    return lambda a, b: (a[0] + b[0], *added(a[1:], b[1:]))
+
+
+def at(a: Any, i: Any) -> Any:
+    """Return element, row or slice *i* of each array of the tuple *a*."""
+    return tuple(array[i] for array in a)
+
+
+@overload(at, strict=False, jit_options=INLINE)
+def _at(a: Any, i: Any) -> Any:
+    if len(a) == 0:
+        return lambda a, i: ()
+    return lambda a, i: (a[0][i], *at(a[1:], i))
+
+
+def largest(a: Any, b: Any) -> Any:
+    """Return the entries of the tuple *a*, or the sizes of those of *b* where they are larger."""
+    return tuple(max(x, abs(y)) for x, y in zip(a, b, strict=True))
+
+
+@overload(largest, strict=False, jit_options=INLINE)
+def _largest(a: Any, b: Any) -> Any:
+    if len(a) == 0:
+        return lambda a, b: ()
+    return lambda a, b: (max(a[0], abs(b[0])), *largest(a[1:], b[1:]))
+
+
+def doubles(a: Any, i: Any) -> Any:
+    """Return element *i* of each array of the tuple *a*, as float64."""
+    return tuple(np.float64(array[i]) for array in a)
+
+
+@overload(doubles, strict=False, jit_options=INLINE)
+def _doubles(a: Any, i: Any) -> Any:
+    if len(a) == 0:
+        return lambda a, i: ()
+    return lambda a, i: (np.float64(a[0][i]), *doubles(a[1:], i))
+
+
+def are_numbers(x: Any) -> Any:
+    """Whether no entry of the tuple *x* is nan."""
+    return all(number == number for number in x)
+
+
+@overload(are_numbers, strict=False, jit_options=INLINE)
+def _are_numbers(x: Any) -> Any:
+    if len(x) == 0:
+        return lambda x: True
+    return lambda x: (x[0] == x[0]) & are_numbers(x[1:])
+
+
+def sizes_of(most: Any) -> Any:
+    """Return two tuples: the powers of 2 below the entries of the tuple *most*, 1 for 0, and their inverses."""
+    found = tuple(map(_power_of_2, most))
+    return found, tuple(1 / x for x in found)
+
+
+@overload(sizes_of, strict=False)
+def _sizes_of(most: Any) -> Any:
+    if len(most) == 0:
+        return lambda most: ((), ())
+
+    def implementation(most: Any) -> Any:
+        size = _power_of_2(most[0])
+        sizes, inverses = sizes_of(most[1:])
+        return (size, *sizes), (1.0 / size, *inverses)
+
+    return implementation
+
+
+@register_jitable
+def _power_of_2(x: float) -> float:
+    """Return the largest power of 2 up to x, of which the inverse is a number too; 1 for 0, and infinity for itself."""
+    if x == 0.0 or x == math.inf:
+        return x if x > 0.0 else 1.0
+    return math.ldexp(1.0, max(math.frexp(x)[1] - 1, -1022))
+
+
+def scaled(u: Any, sizes: Any, inverses: Any) -> Any:
+    """Return the entries of the tuple *u* over their sizes; beside infinity, what is finite is 0."""
+    return tuple(map(_scaled, u, sizes, inverses))
+
+
+@overload(scaled, strict=False, jit_options=INLINE)
+def _scaled_tuple(u: Any, sizes: Any, inverses: Any) -> Any:
+    if len(u) == 0:
+        return lambda u, sizes, inverses: ()
+    return lambda u, sizes, inverses: (
+        _scaled(u[0], sizes[0], inverses[0]),
+        *scaled(u[1:], sizes[1:], inverses[1:]),
+    )
+
+
+@register_jitable(**INLINE)
+def _scaled(x: float, size: float, inverse: float) -> float:
+    sign = 1.0 if x == math.inf else -1.0 if x == -math.inf else 0.0
+    return sign if size == math.inf else x * inverse
+
+
+def rest_of(x: Any) -> Any:
+    """Return all but the first entry of a tuple."""
+    return x[1:]
+
+
+@overload(rest_of, strict=False, jit_options=INLINE)
+def _rest_of(x: Any) -> Any:
+    return lambda x: x[1:]
+
+
+def put_times(a: Any, i: Any, x: Any, factor: Any, scale: Any) -> None:
+    """Write the entries of the tuple *x*, times two factors, to element *i* of each array; 0 if the first is 0."""
+    for array, number in zip(a, x, strict=True):
+        array[i] = number * factor * scale if factor != 0 else 0
+
+
+@overload(put_times, strict=False, jit_options=INLINE)
+def _put_times(a: Any, i: Any, x: Any, factor: Any, scale: Any) -> Any:
+    if len(x) == 0:
+        return lambda a, i, x, factor, scale: None
+
+    def implementation(a: Any, i: Any, x: Any, factor: Any, scale: Any) -> None:
+        a[0][i] = x[0] * factor * scale if factor != 0.0 else 0.0
+        put_times(a[1:], i, x[1:], factor, scale)
+
+    return implementation
