@@ -25,7 +25,10 @@ from nbloss.losses.binary.hinge import Hinge as Hinge
 from nbloss.losses.binary.hinge_embedding import HingeEmbedding as HingeEmbedding
 from nbloss.losses.binary.perceptron import Perceptron as Perceptron
 from nbloss.losses.binary.squared_hinge import SquaredHinge as SquaredHinge
+from nbloss.losses.multiclass.categorical_hinge import CategoricalHinge as CategoricalHinge
 from nbloss.losses.multiclass.cross_entropy import CrossEntropy as CrossEntropy
+from nbloss.losses.multiclass.multi_label_margin import MultiLabelMargin as MultiLabelMargin
+from nbloss.losses.multiclass.multi_margin import MultiMargin as MultiMargin
 from nbloss.losses.multiclass.nll import NLL as NLL
 from nbloss.losses.regression.absolute_error import AbsoluteError as AbsoluteError
 from nbloss.losses.regression.absolute_percentage_error import AbsolutePercentageError as AbsolutePercentageError

@@ -13,7 +13,7 @@ import pytest
 
 import nbloss
 from nbloss.loss import REAL, UNIT
-from tests.cases import CASES, ordinary
+from tests.cases import CASES, LINE_CASES, ordinary
 
 NAMES = {
     "mse": "SquaredError", "squared_error": "SquaredError", "l1": "AbsoluteError", "mae": "AbsoluteError",
@@ -23,11 +23,12 @@ NAMES = {
     "hinge": "Hinge", "squared_hinge": "SquaredHinge", "zero_one": "ZeroOne", "exponential": "Exponential",
     "perceptron": "Perceptron", "log_cosh": "LogCosh", "hinge_embedding": "HingeEmbedding",
     "balanced_binary_cross_entropy": "BalancedBinaryCrossEntropy", "pseudo_huber": "PseudoHuber", "brier": "Brier",
+    "categorical_hinge": "CategoricalHinge", "multi_margin": "MultiMargin", "multi_label_margin": "MultiLabelMargin",
 }  # fmt: skip
 
 
 def test_every_loss_is_tested() -> None:
-    assert {type(loss) for loss in CASES} == set(nbloss.ALL)
+    assert {type(loss) for loss in [*CASES, *LINE_CASES]} == set(nbloss.ALL)
 
 
 @pytest.mark.parametrize("name", NAMES)
