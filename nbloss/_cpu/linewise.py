@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 from numba import float64, prange, types
-from numba.extending import overload
+from numba.extending import overload, register_jitable
 
 from nbloss._arrays import DOUBLE, divide
-from nbloss._compile import compiled, inlined
+from nbloss._compile import INLINE, compiled, inlined
 from nbloss._cpu import lines as lines  # registers what compiled formulas use in place of nbloss._lines
 from nbloss._cpu.blocks import LANES, add_up
 from nbloss._cpu.pointwise import REALS, TARGETS, bounds_of, in_parallel
@@ -62,9 +62,8 @@ def run_matrix(program: LineProgram, y: Any, z: Any, w: Any, out: Any, real: np.
         if has_labels
         else np.ascontiguousarray(y, real).reshape(-1, classes)
     )
-    if w is not None:
-        w = np.ascontiguousarray(_spread(w, out.shape[:-2]), DOUBLE).reshape(-1)
-    key = ("matrix", y.dtype, y.ndim, z.dtype, None if w is None else w.dtype, True, in_parallel(out.size))
+    w = np.empty(0) if w is None else np.ascontiguousarray(_spread(w, out.shape[:-2]), DOUBLE).reshape(-1)
+    key = ("matrix", y.dtype, y.ndim, z.dtype, w.dtype, True, in_parallel(out.size))
     _kernel_for(program, key)(y, z, w, program.numbers, out.reshape(-1, classes, classes))
 
 
@@ -81,8 +80,14 @@ def _call(program: LineProgram, want: str, pull: float, rows: Rows, by_lines: bo
     """Run the kernel for arrays that fit it; return the sum of the values."""
     y, z, w, value, gradient, hessian = rows
     at_once = min(MOST, max(1, 8192 // z.shape[1 if by_lines else 0]))
-    key = (want, y.dtype, y.ndim, z.dtype, None if w is None else w.dtype, by_lines, in_parallel(z.size))
-    total: float = _kernel_for(program, key)(y, z, w, at_once, program.numbers, pull, value, gradient, hessian)
+    w = np.empty(0) if w is None else w
+    value = np.empty(0, z.dtype) if value is None else value
+    slopes = None
+    if gradient is not None or hessian is not None:
+        nothing = np.empty((0, 0), z.dtype)
+        slopes = tuple(nothing if a is None else a for a in (gradient, hessian))
+    key = (slopes is not None, y.dtype, y.ndim, z.dtype, w.dtype, by_lines, in_parallel(z.size))
+    total: float = _kernel_for(program, key)(y, z, w, at_once, program.numbers, pull, value, slopes)
     return total
 
 
@@ -94,25 +99,22 @@ def _kernel_for(program: LineProgram, key: tuple[Any, ...]) -> Any:
 
 
 def _compiled(
-    program: LineProgram, want: str, target: Any, rank: int, dtype: Any, weight: Any, by_lines: bool, parallel: bool
+    program: LineProgram, role: Any, target: Any, rank: int, dtype: Any, weight: Any, by_lines: bool, parallel: bool
 ) -> Any:
+    """Return a kernel: *role* is "matrix", or whether there are derivatives. Few variants: each takes a second."""
     real = REALS[dtype]
-    inputs = (
-        _readonly(TARGETS[target], rank), _readonly(real, 2), types.none if weight is None else _readonly(REALS[weight], 1)
-    )  # fmt: skip
+    inputs = _readonly(TARGETS[target], rank), _readonly(real, 2), _readonly(REALS[weight], 1)
     numbers = types.UniTuple(float64, len(program.numbers)) if program.numbers else types.Tuple(())
-    evaluate = _evaluation(
-        program, (*bounds_of(program.domain.target, dtype), *bounds_of(program.domain.prediction, dtype))
-    )
-    if want == "matrix":
+    target_bounds, bounds = (bounds_of(interval, dtype) for interval in program.domain)
+    evaluate = _evaluation(program, (*target_bounds, *bounds))
+    signature: tuple[Any, ...]
+    if role == "matrix":
         kernel, signature = _pairing(evaluate, inlined(program.mixed)), (*inputs, numbers, types.Array(real, 3, "C"))
     else:
-        outs = [
-            types.Array(real, n, "C") if letter in want else types.none for letter, n in (("v", 1), ("g", 2), ("h", 2))
-        ]
+        slopes = types.UniTuple(types.Array(real, 2, "C"), 2) if role else types.none
         kernel = _filling(evaluate, by_lines)
-        signature = (*inputs, types.int64, numbers, float64, *outs)
-    names = (want, target, rank, dtype, weight, "lines" if by_lines else "columns")
+        signature = (*inputs, types.int64, numbers, float64, types.Array(real, 1, "C"), slopes)
+    names = (role, target, rank, dtype, weight, "lines" if by_lines else "columns")
     return compiled(kernel, signature, program.formula, *program.choices, *names, parallel=parallel)
 
 
@@ -135,29 +137,34 @@ def _evaluation(program: LineProgram, bounds: tuple[float, ...]) -> Any:
 
 
 def _filling(evaluate: Any, by_lines: bool) -> Any:
-    """Return the kernel that writes weighted values and derivatives, and gives the sum of the values."""
+    """Return the kernel that writes weighted values and derivatives, and gives the sum of the values.
 
+    What is not wanted is empty. Derivatives, if the other of the two is wanted, are written to a scratch then.
+    """
     part = line if by_lines else column
 
-    def kernel(y, z, w, at_once, numbers, pull, value, gradient, hessian):  # type: ignore[no-untyped-def]
-        n = z.shape[0] if by_lines else z.shape[1]
+    def kernel(y, z, w, at_once, numbers, pull, value, slopes):  # type: ignore[no-untyped-def]
+        n, classes = z.shape if by_lines else (z.shape[1], z.shape[0])
         blocks = (n + at_once - 1) // at_once
         totals = np.zeros((blocks, LANES))
         for chunk in prange((blocks + CHUNK - 1) // CHUNK):
             values = np.empty(MOST)
+            scratch = np.empty((1, classes) if by_lines else (classes, 1), z.dtype)
             for b in range(chunk * CHUNK, min(blocks, (chunk + 1) * CHUNK)):
                 first = b * at_once
                 rows = min(n - first, at_once)
                 for j in range(rows):
                     i = first + j
-                    g, h = part(gradient, i), part(hessian, i)
+                    g, h = derivative(slopes, 0, scratch, i, part), derivative(slopes, 1, scratch, i, part)
                     v = evaluate(targets_of(y, i, part), part(z, i), g, h, numbers)
-                    weight = 1.0 if w is None else np.float64(w[i])
+                    weight = np.float64(w[i]) if w.size > 0 else 1.0
                     values[j] = masked(v * weight, weight)
                     factor = math.nan if v != v else weight * pull
                     scale(g, factor, weight)
                     scale(h, factor, weight)
-                add_values(values[:rows], first, value, totals[b])
+                add_values(values[:rows], 0, None, totals[b])
+                for j in range(min(rows, value.size)):
+                    value[first + j] = values[j]
         return add_up(totals)
 
     return kernel
@@ -171,7 +178,7 @@ def _pairing(evaluate: Any, mixed: Any) -> Any:
         for i in prange(n):
             t, diagonal = targets_of(y, i, line), out[i].reshape(classes * classes)[:: classes + 1]
             x = evaluate(t, z[i], None, diagonal, numbers)
-            weight = 1.0 if w is None else np.float64(w[i])
+            weight = np.float64(w[i]) if w.size > 0 else 1.0
             factor = math.nan if x != x else weight
             for j in range(classes):
                 for k in range(classes):
@@ -185,22 +192,31 @@ def _pairing(evaluate: Any, mixed: Any) -> Any:
 # Arrays of which there are kinds
 
 
+@register_jitable(**INLINE)
 def line(a: Any, i: Any) -> Any:
-    """Return row i, or None where there is no array."""
+    """Return row i."""
+    return a[i]
 
 
-@overload(line, strict=False)
-def _line(a: Any, i: Any) -> Any:
-    return (lambda a, i: None) if isinstance(a, types.NoneType) else lambda a, i: a[i]
-
-
+@register_jitable(**INLINE)
 def column(a: Any, i: Any) -> Any:
-    """Return column i, or None where there is no array."""
+    """Return column i."""
+    return a[:, i]
 
 
-@overload(column, strict=False)
-def _column(a: Any, i: Any) -> Any:
-    return (lambda a, i: None) if isinstance(a, types.NoneType) else lambda a, i: a[:, i]
+def derivative(slopes: Any, which: Any, scratch: Any, i: Any, part: Any) -> Any:
+    """Return where the derivatives of row i go: to the scratch if they are not wanted, None if there are none."""
+
+
+@overload(derivative, strict=False)
+def _derivative(slopes: Any, which: Any, scratch: Any, i: Any, part: Any) -> Any:
+    if isinstance(slopes, types.NoneType):
+        return lambda slopes, which, scratch, i, part: None
+
+    def found(slopes: Any, which: Any, scratch: Any, i: Any, part: Any) -> Any:
+        return part(slopes[which], i) if slopes[which].size > 0 else part(scratch, 0)
+
+    return found
 
 
 def targets_of(y: Any, i: Any, part: Any) -> Any:
