@@ -11,14 +11,14 @@ from numba.extending import overload
 from nbloss._lines import at, put
 
 
-@overload(at, strict=False)
+@overload(at, target="cpu", strict=False)
 def _at(line: Any, k: Any) -> Any:
     if isinstance(line, types.Array):
         return lambda line, k: np.float64(line[k])
     return lambda line, k: 1.0 if line.label == k else 0.0
 
 
-@overload(put, strict=False)
+@overload(put, target="cpu", strict=False)
 def _put(line: Any, k: Any, x: Any) -> Any:
     if isinstance(line, types.NoneType):
         return lambda line, k, x: None
