@@ -281,10 +281,10 @@ def test_layouts_and_dtypes(loss: Any) -> None:
         copies = [a.copy() for a in spread]
         for got, want in zip(loss.value_and_gradient(*spread), loss.value_and_gradient(*copies), strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-15)
-        for name in ("int8", "uint16", "int64", "float16", "float32", ">f8", ">i4"):
+        for name in ("uint16", "float16", ">f8", ">i4"):  # none of which a kernel takes as it is
             for got, want in zip(loss.value_and_gradient(y.astype(name), z, w, reduction="none"), wanted, strict=True):
                 np.testing.assert_array_equal(got, want)
-        for name in ("float16", "float32", "int32", ">f4"):
+        for name in ("float16", "int32", ">f4"):
             value, gradient = loss.value_and_gradient(y, z.astype(name), w.astype(np.int8), reduction="none")
             assert value.dtype == gradient.dtype == (np.float64 if name == "int32" else np.float32)
             np.testing.assert_array_equal(value, wanted[0].astype(value.dtype))
@@ -298,10 +298,10 @@ def test_layouts_and_dtypes(loss: Any) -> None:
         assert loss.value_and_gradient(y, z, w, out=(number, gradient))[1] is gradient and number == loss(y, z, w)
 
 
-@pytest.mark.parametrize(("loss", "kind"), [(loss, kind) for loss, kind in KINDS if loss in ANY], ids=repr)
-def test_bits_do_not_depend_on_threads(loss: Any, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("loss", ANY, ids=repr)
+def test_bits_do_not_depend_on_threads(loss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     n = PARALLEL_FROM // 3 + 777
-    y, z = targets(loss, kind, n, 3), scores(n, 3)
+    y, z = targets(loss, "labels", n, 3), scores(n, 3)
     w = np.random.default_rng(1).random(n)
 
     def everything() -> bytes:

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from numba import config, cuda
+from numba.np import numpy_support
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -18,12 +20,14 @@ def simulator() -> Iterator[None]:
     if not config.ENABLE_CUDASIM:
         yield
         return
-    from numba.cuda.simulator import kernel
+    from numba.cuda.simulator import kernel, kernelapi
 
-    usual, swapped = sys.getswitchinterval(), kernel.swapped_cuda_module
+    usual, swapped, array = sys.getswitchinterval(), kernel.swapped_cuda_module, kernelapi.FakeCUDAShared.array
     sys.setswitchinterval(1e-4)  # taking turns often is 6 times as fast
     kernel.swapped_cuda_module = _swapped_by_the_first
+    kernelapi.FakeCUDAShared.array = _shared_by_all
     yield
+    kernelapi.FakeCUDAShared.array = array
     kernel.swapped_cuda_module = swapped
     sys.setswitchinterval(usual)
 
@@ -51,3 +55,13 @@ def _swapped_by_the_first(function: Any, simulated: Any) -> Iterator[None]:
             _inside[id(module)] -= 1
             if not _inside[id(module)]:
                 module.update(dict.fromkeys(names, cuda))
+
+
+def _shared_by_all(shared: Any, shape: Any, dtype: Any) -> Any:
+    """Return the one array of a block that stands for this line of the source.
+
+    In numba's own form, two threads that come to it at once get one each.
+    """
+    caller = sys._getframe(1)
+    made = np.empty(shape, numpy_support.as_dtype(dtype))
+    return shared._allocations.setdefault((caller.f_code.co_filename, caller.f_lineno), made)
