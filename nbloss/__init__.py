@@ -33,12 +33,15 @@ from nbloss.losses.binary.hinge import Hinge as Hinge
 from nbloss.losses.binary.hinge_embedding import HingeEmbedding as HingeEmbedding
 from nbloss.losses.binary.perceptron import Perceptron as Perceptron
 from nbloss.losses.binary.squared_hinge import SquaredHinge as SquaredHinge
+from nbloss.losses.multiclass.categorical_hinge import CategoricalHinge as CategoricalHinge
 from nbloss.losses.multiclass.cross_entropy import CrossEntropy as CrossEntropy
 from nbloss.losses.multiclass.focal import Focal as Focal
 from nbloss.losses.multiclass.generalized_cross_entropy import GeneralizedCrossEntropy as GeneralizedCrossEntropy
 from nbloss.losses.multiclass.jensen_shannon import JensenShannon as JensenShannon
 from nbloss.losses.multiclass.kl_divergence import KLDivergence as KLDivergence
+from nbloss.losses.multiclass.multi_label_margin import MultiLabelMargin as MultiLabelMargin
 from nbloss.losses.multiclass.multi_label_soft_margin import MultiLabelSoftMargin as MultiLabelSoftMargin
+from nbloss.losses.multiclass.multi_margin import MultiMargin as MultiMargin
 from nbloss.losses.multiclass.nll import NLL as NLL
 from nbloss.losses.multiclass.poly1_cross_entropy import Poly1CrossEntropy as Poly1CrossEntropy
 from nbloss.losses.multiclass.symmetric_cross_entropy import SymmetricCrossEntropy as SymmetricCrossEntropy

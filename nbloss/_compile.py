@@ -24,7 +24,7 @@ from numba import config, njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.extending import register_jitable
 
-from nbloss import _math
+from nbloss import _lines, _math
 
 INLINE = {"forceinline": True, "error_model": "numpy"}
 """For functions in a hot loop: one that stays a call, or may raise at a division, keeps LLVM from vectorising it."""
@@ -72,7 +72,7 @@ def cache_folder() -> pathlib.Path | None:
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let kernels of every target call *function* and the plain functions that it calls; it stays plain Python."""
-    if function not in _inlined and function not in _math.PRIMITIVES:
+    if function not in _inlined and function not in (*_math.PRIMITIVES, *_lines.PRIMITIVES):
         _inlined.add(function)
         for name in function.__code__.co_names:
             called = function.__globals__.get(name)

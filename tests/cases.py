@@ -111,6 +111,16 @@ SET_CASES: list[Any] = [
 ]
 """Losses of sets and of vectors."""
 
+LINE_CASES = [
+    nbloss.CategoricalHinge(),
+    nbloss.MultiMargin(),
+    nbloss.MultiMargin(p=2),
+    nbloss.MultiMargin(margin=0.3),
+    nbloss.MultiMargin(margin=-0.5, p=2),
+    nbloss.MultiLabelMargin(),
+]
+"""Losses of rows that compare the classes with each other."""
+
 REPRESENTATIVES = [nbloss.Huber(delta=1.5), nbloss.BinaryCrossEntropy(), nbloss.BinaryFocal()]
 """A loss of the residual, one with exp and log, one with a parameter that may be None."""
 

@@ -13,7 +13,7 @@ import pytest
 
 import nbloss
 from nbloss.loss import REAL, UNIT
-from tests.cases import CASES, ORDERED_CASES, ROW_CASES, SET_CASES, of_sets, ordinary
+from tests.cases import CASES, LINE_CASES, ORDERED_CASES, ROW_CASES, SET_CASES, of_sets, ordinary
 
 NAMES = {
     "mse": "SquaredError", "squared_error": "SquaredError", "l1": "AbsoluteError", "mae": "AbsoluteError",
@@ -28,11 +28,12 @@ NAMES = {
     "tversky": "Tversky", "focal_tversky": "FocalTversky", "jaccard": "Jaccard", "iou": "Jaccard",
     "cosine_similarity": "CosineSimilarity", "cosine_embedding": "CosineEmbedding", "triplet_margin": "TripletMargin",
     "margin_ranking": "MarginRanking",
+    "categorical_hinge": "CategoricalHinge", "multi_margin": "MultiMargin", "multi_label_margin": "MultiLabelMargin",
 }  # fmt: skip
 
 
 def test_every_loss_is_tested() -> None:
-    cases = [*CASES, *ORDERED_CASES, *ROW_CASES, *SET_CASES]
+    cases = [*CASES, *LINE_CASES, *ORDERED_CASES, *ROW_CASES, *SET_CASES]
     assert {type(loss) for loss in cases} == set(nbloss.ALL)
 
 

@@ -45,6 +45,9 @@ class Rowwise(Loss):
     averaged: ClassVar[bool] = False
     """Whether the sum is divided by K."""
 
+    engine: ClassVar[str] = "rowwise"
+    """The module of kernels, which each backend has."""
+
     @property
     def softmax(self) -> bool:
         """Whether the loss is of the softmax of the predictions."""
@@ -158,7 +161,8 @@ class Rowwise(Loss):
         """
         backend, y, z, w = self._prepared(y_true, y_pred, sample_weight)
         out = backend.empty((*z.shape, z.shape[-1]), _arrays.real_of(z.dtype), z, y_pred)
-        backend.rowwise.run_matrix(self._program, y, z, w, backend.as_output(out), _arrays.real_of(z.dtype))
+        kernels = getattr(backend, self.engine)
+        kernels.run_matrix(self._program, y, z, w, backend.as_output(out), _arrays.real_of(z.dtype))
         return out
 
     def parts(self, y_true: Any, y_pred: Any) -> tuple[tuple[int, ...], list[Part]]:
@@ -233,7 +237,8 @@ class Rowwise(Loss):
         results, outs = _arrays.results_for(
             backend, names, [shape_of[letter] for letter in letters], reduced, z, y_pred, out, (y, z, w)
         )
-        backend.rowwise.run(self._program, letters, reduction == "mean", y, z, w, outs, _arrays.real_of(z.dtype))
+        kernels = getattr(backend, self.engine)
+        kernels.run(self._program, letters, reduction == "mean", y, z, w, outs, _arrays.real_of(z.dtype))
         if out is None and reduced:
             results[0] = backend.number(results[0])
         return results[0] if len(names) == 1 else tuple(results)
