@@ -14,7 +14,7 @@ import nbloss
 PACKAGE = pathlib.Path(nbloss.__file__).parent
 
 ALLOWED = {
-    "nbloss": {"nbloss.losses", "nbloss.loss", "nbloss.reference"},
+    "nbloss": {"nbloss.functions", "nbloss.losses", "nbloss.loss", "nbloss.reference"},
     "nbloss.__main__": {"nbloss._demo"},
     "nbloss._demo": {"nbloss"},
     "nbloss.losses": {
@@ -38,6 +38,16 @@ ALLOWED = {
         "nbloss._program",
         "nbloss._row_program",
         "nbloss._statistics",
+    },
+    "nbloss.functions": {
+        "nbloss.families",
+        "nbloss.loss",
+        "nbloss.links",
+        "nbloss._arrays",
+        "nbloss._math",
+        "nbloss._place",
+        "nbloss._program",
+        "nbloss._row_program",
     },
     "nbloss.loss": set(),
     "nbloss.links": {"nbloss._math"},

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbloss._math import exp, log, log1p
-from nbloss._row_program import RowProgram
 from nbloss.families.rowwise import EXP, Rowwise
 from nbloss.loss import REAL, UNIT, Domain, choice, param
 from nbloss.losses.multiclass._reference import log_of, log_softmax, targets
@@ -60,7 +59,7 @@ class KLDivergence(Rowwise):
         return Domain(REAL if self.log_target else UNIT, REAL if self.from_logits or self.log_input else UNIT)
 
     @property
-    def link(self) -> RowProgram:
+    def link(self) -> Any:
         return EXP if self.log_input else super().link
 
     @property
