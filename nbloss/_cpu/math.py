@@ -254,14 +254,15 @@ def fma(a: Any, b: Any, c: Any) -> Any:
 
 @_implements(_math.exp)
 def exp(x: Any) -> Any:
-    c, two = _constants(x), type(x)(2)
+    c = _constants(x)
     x = _select(x < c.exp_low, c.exp_low, x)  # in this order nan stays nan
     x = _select(x > c.exp_high, c.exp_high, x)
-    shifted = _fma(x, c.log2_e, c.exp_shift)
-    k = shifted - c.exp_shift
+    shift = c.exp_shift + type(x)(1)  # so that the product of the factors is 2^k
+    shifted = _fma(x, c.log2_e, shift)
+    k = shifted - shift
     r = _fma(k, -c.ln2_lo, _fma(k, -c.ln2_hi, x))
     a, b = _two_factors(shifted)
-    return _fma(_fma(r * r, _exp_tail(r), r), two, two) * a * b
+    return _fma(_fma(r * r, _exp_tail(r), r), a, a) * b
 
 
 @_implements(_math.exp_minus)
@@ -277,15 +278,16 @@ def exp_minus(x: Any) -> Any:
 
 @_implements(_math.exp_sum)
 def exp_sum(x: Any, dx: Any) -> Any:
-    c, two = _constants(x), type(x)(2)
+    c = _constants(x)
     within = _select(x < c.exp_low, c.exp_low, x)
     within = _select(within > c.exp_high, c.exp_high, within)
     dx = _select(within == x, dx, type(x)(0))
-    shifted = _fma(within + dx, c.log2_e, c.exp_shift)
-    k = shifted - c.exp_shift
+    shift = c.exp_shift + type(x)(1)
+    shifted = _fma(within + dx, c.log2_e, shift)
+    k = shifted - shift
     r = _fma(k, -c.ln2_hi, within) + _fma(k, -c.ln2_lo, dx)
     a, b = _two_factors(shifted)
-    return _fma(_fma(r * r, _exp_tail(r), r), two, two) * a * b
+    return _fma(_fma(r * r, _exp_tail(r), r), a, a) * b
 
 
 @_implements(_math.exp_difference)
