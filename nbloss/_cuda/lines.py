@@ -47,7 +47,9 @@ def _at(line: Any, k: Any) -> Any:
         return lambda line, k: 1.0 if line.label == k else 0.0
     if line.instance_class is BFloat16Line:
         return lambda line, k: np.float64(from_bfloat16(line.memory[line.first + k * line.step]))
-    if line.types[0].dtype.bitwidth == 16 and isinstance(line.types[0].dtype, types.Float):  # which devices do not turn into doubles at once
+    if line.types[0].dtype.bitwidth == 16 and isinstance(
+        line.types[0].dtype, types.Float
+    ):  # which devices do not turn into doubles at once
         return lambda line, k: np.float64(np.float32(line.memory[line.first + k * line.step]))
     return lambda line, k: np.float64(line.memory[line.first + k * line.step])
 

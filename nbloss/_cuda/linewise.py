@@ -52,7 +52,9 @@ def run(
     Hessians, "s" for the sum of the values or, with *mean*, their weighted mean. A gradient beside it is scaled alike.
     """
     placed = dict(zip(want, outs, strict=True))
-    narrow = {a: as_output(empty(z.shape, real, z, z.owner)) for a in "gh" if a in placed and not _holds(placed[a], real)}
+    narrow = {
+        a: as_output(empty(z.shape, real, z, z.owner)) for a in "gh" if a in placed and not _holds(placed[a], real)
+    }
     results = [narrow.get(letter, placed.get(letter)) for letter in "vgh"]
     rows = math.prod(z.shape[:-1])
     with in_order(z, y, w, *outs) as stream:
@@ -119,9 +121,7 @@ def _fill(
     names = [None if a is None else Form(rank, a.dtype) for a in results]
     (pull_form, pull), (sums_form, sums_at) = alone(pull), alone(sums)
     kernel = _kernel_for(program, filling, forms(pull_form, *names, sums_form))
-    kernel[blocks_for(rows), BLOCK, stream](
-        rows, z.shape[-1], lengths, y, z_at, w, program.numbers, pull, *to, sums_at
-    )
+    kernel[blocks_for(rows), BLOCK, stream](rows, z.shape[-1], lengths, y, z_at, w, program.numbers, pull, *to, sums_at)
 
 
 def _arranged(y: Any, z: View, w: Any, results: Sequence[Any]) -> tuple[tuple[int, ...], Callable[..., Any], list[Any]]:
@@ -175,7 +175,9 @@ def _kernel_for(program: LineProgram, role: Any, forms: LineForms) -> Any:
     key = ("cuda", role, forms)
     kernel = program.kernels.get(key)
     if kernel is None:
-        kernel = program.kernels[key] = compiled(role(program, forms), f"{program.formula.__qualname__}.{role.__name__}")
+        kernel = program.kernels[key] = compiled(
+            role(program, forms), f"{program.formula.__qualname__}.{role.__name__}"
+        )
     return kernel
 
 

@@ -60,7 +60,9 @@ def data(loss: Any, kind: str, shape: tuple[int, ...], dtype: Any = np.float64) 
     if kind == "labels":
         return rng.integers(0, shape[-1], shape[:-1]), z
     hard = rng.integers(0, 2, shape).astype(dtype)
-    return (hard if isinstance(loss, nbloss.MultiLabelMargin) else np.where(hard, rng.random(shape), 0).astype(dtype)), z
+    return (
+        hard if isinstance(loss, nbloss.MultiLabelMargin) else np.where(hard, rng.random(shape), 0).astype(dtype)
+    ), z
 
 
 def assert_close(got: Any, wanted: Any, rtol: float = 1e-15) -> None:
@@ -234,4 +236,6 @@ def test_bits_depend_neither_on_the_run_nor_on_the_layout() -> None:
     w = np.random.default_rng(2).uniform(size=90)
     first = [a.tobytes() for a in host(loss.value_and_gradient(*device(y, z, w)))]
     assert first == [a.tobytes() for a in host(loss.value_and_gradient(*device(y, z, w)))]
-    assert first == [a.tobytes() for a in host(loss.value_and_gradient(*device(*(np.repeat(a, 2, 0)[::2] for a in (y, z, w)))))]
+    assert first == [
+        a.tobytes() for a in host(loss.value_and_gradient(*device(*(np.repeat(a, 2, 0)[::2] for a in (y, z, w)))))
+    ]
