@@ -35,11 +35,11 @@ class CategoricalHinge(Linewise):
         positive, lost, negative, negative_lost, best = 0.0, 0.0, 0.0, 0.0, -1
         for k in range(classes):
             share, x = at(t, k), multiple(z, k, unit)
-            product = share * x
+            product = fma(share, x, 0.0)  # which no compiler joins with the sums that it takes part in
             positive, lost = plus(positive, lost, product)
             lost += fma(share, x, -product)
             rest = 1.0 - share
-            product = rest * x
+            product = fma(rest, x, 0.0)
             product_lost = fma(rest, x, -product) + ((1.0 - rest) - share) * x
             if best < 0 or (product - negative) + (product_lost - negative_lost) > 0.0:
                 negative, negative_lost, best = product, product_lost, k

@@ -49,11 +49,11 @@ class MultiLabelMargin(Linewise):
                 own, count = multiple(z, j, unit), 0
                 for i in range(classes):
                     d = gap(multiple(z, i, unit), own, 1.0 / unit)
-                    if at(t, i) == 0.0 and d > 0.0:
-                        total, lost = plus(total, lost, d)
-                        count += 1
-                        if gradient is not None:  # which holds whole numbers until the end
-                            put(gradient, i, at(gradient, i) + 1.0)
+                    costs = (d > 0.0) & (at(t, i) == 0.0)
+                    total, lost = plus(total, lost, d if costs else 0.0)
+                    count += 1 if costs else 0
+                    if gradient is not None:  # which holds whole numbers until the end
+                        put(gradient, i, at(gradient, i) + (1.0 if costs else 0.0))
                 put(gradient, j, 0.0 - count)
         if gradient is not None:
             for k in range(classes):

@@ -44,23 +44,21 @@ class MultiMargin(Linewise):
     def formula(t: Any, z: Any, gradient: Any, hessian: Any, classes: int, margin: float, p: int) -> float:
         unit = unit_of(z, classes, margin)
         own, most = multiple(z, t.label, unit), margin / unit
-        total, lost, slopes, slopes_lost, count = 0.0, 0.0, 0.0, 0.0, 0
+        share, total, lost, slopes, slopes_lost, count = 1.0 / classes, 0.0, 0.0, 0.0, 0.0, 0
         for k in range(classes):
             d = gap(multiple(z, k, unit), own, most)
-            if k == t.label or d <= 0.0:
-                put(gradient, k, 0.0)
-                put(hessian, k, 0.0)
-            elif p == 1:
+            costs = (d > 0.0) & (k != t.label)
+            d = d if costs else 0.0
+            count += 1 if costs else 0
+            if p == 1:
                 total, lost = plus(total, lost, d)
-                count += 1
-                put(gradient, k, 1.0 / classes)
+                put(gradient, k, share if costs else 0.0)
                 put(hessian, k, 0.0)
             else:
                 total, lost = plus(total, lost, d * d)
                 slopes, slopes_lost = plus(slopes, slopes_lost, d)
-                count += 1
                 put(gradient, k, (2.0 * d / classes) * unit)
-                put(hessian, k, 2.0 / classes)
+                put(hessian, k, 2.0 * share if costs else 0.0)
         if p == 1:
             put(gradient, t.label, 0.0 - count / classes)
             return (whole(total, lost) / classes) * unit
