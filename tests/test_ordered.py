@@ -16,7 +16,6 @@ import pytest
 from mpmath import mp, mpf
 
 import nbloss
-from nbloss._cpu.pointwise import PARALLEL_FROM
 from nbloss.losses.segmentation import _jaccard
 from tests.cases import ORDERED_CASES, image
 from tests.ulps import ulps
@@ -24,12 +23,14 @@ from tests.ulps import ulps
 HINGE, SOFTMAX = nbloss.LovaszHinge(), nbloss.LovaszSoftmax()
 PROBABILITIES = nbloss.LovaszSoftmax(from_logits=False)
 ALLOWED = 4
+PARALLEL_FROM = 9_999
 DTYPES = [np.float64, np.float32]
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Where nothing is said of threads, there is one: on a busy machine, tests wait for others."""
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let kernels with threads begin early; where nothing is said of threads, there is one, which waits for none."""
+    monkeypatch.setattr("nbloss._cpu.ordered.PARALLEL_FROM", PARALLEL_FROM)
     most = numba.get_num_threads()
     numba.set_num_threads(1)
     yield

@@ -21,7 +21,7 @@ from numba.extending import register_jitable
 from nbloss._arrays import divide, real_of
 from nbloss._compile import INLINE, compiled, inlined
 from nbloss._cpu import pointwise
-from nbloss._cpu.pointwise import PARALLEL_FROM, REALS
+from nbloss._cpu.pointwise import REALS
 from nbloss._cpu.radix import chunk, sort
 from nbloss._cpu.sets import (
     IGNORED,
@@ -39,10 +39,11 @@ from nbloss._cpu.sets import (
 )
 from nbloss._program import Program
 
+PARALLEL_FROM = 1 << 18  # numbers; below, threads would wait for each other, two times a digit, more than they work
 CHUNKS = 4  # for each thread, so that one that is held up holds up little
 MOST = 1 << 31  # elements of a set up to which items of 32 bits tell them apart
 
-KEYS = {np.dtype(np.float32): np.dtype(np.uint32), np.dtype(np.float64): np.dtype(np.uint64)}
+KEYS: dict[Any, np.dtype[Any]] = {np.dtype(np.float32): np.dtype(np.uint32), np.dtype(np.float64): np.dtype(np.uint64)}
 
 
 def run_margins(
@@ -94,7 +95,7 @@ def first_bad_label(y: Any, classes: int, ignore_index: int | None) -> tuple[int
 
     On a CUDA device, this is left to the kernels.
     """
-    if y.size == 0 or (y.dtype.kind != "f" and 0 <= y.min() and y.max() < classes):
+    if y.size == 0 or (y.dtype.kind != "f" and y.min() >= 0 and y.max() < classes):
         return None
     good = (y >= 0) & (y < classes)
     if y.dtype.kind == "f":

@@ -9,4 +9,15 @@ from nbloss._cuda import math, ordered, pointwise  # math: registers what compil
 from nbloss._cuda.arrays import as_array, as_host, as_output, check_free, empty, number
 from nbloss._cuda.shortcut import shortcut
 
-__all__ = ["as_array", "as_host", "as_output", "check_free", "empty", "math", "number", "ordered", "pointwise", "shortcut"]
+__all__ = [
+    "as_array",
+    "as_host",
+    "as_output",
+    "check_free",
+    "empty",
+    "math",
+    "number",
+    "ordered",
+    "pointwise",
+    "shortcut",
+]

@@ -35,7 +35,7 @@ PARTS = 64
 """Blocks that add up a set, at most."""
 
 INTEGER = np.dtype(np.int64)
-KEYS = {np.dtype(np.float32): np.dtype(np.int32), DOUBLE: INTEGER}
+KEYS: dict[Any, np.dtype[Any]] = {np.dtype(np.float32): np.dtype(np.int32), DOUBLE: INTEGER}
 
 for _function in (add, power_below, shares):
     inlined(_function)
@@ -159,7 +159,8 @@ class _Work:
         self, z: View, sets: int, size: int, classes: int, real: np.dtype[Any], has_slopes: bool, stream: Any
     ) -> None:
         self.z, self.sets, self.classes, self.real, self.stream = z, sets, classes, real, stream
-        self.size, self.length, self.kept = size, size // sets if sets else 0, []
+        self.size, self.length = size, size // sets if sets else 0
+        self.kept: list[View] = []
         key, tiles = KEYS[real], tiles_of(size)
         self.keys, self.spare_keys = self.room(size, key), self.room(size, key)
         self.items, self.spare_items = self.room(size, INTEGER), self.room(size, INTEGER)

@@ -22,9 +22,8 @@ def of_level_sets(errors: Sequence[Any], mask: Sequence[bool]) -> Any:
     Among equal errors, the earlier pixel counts as the larger: of the derivatives at a tie, this fixes one.
     """
     falling = sorted(range(len(errors)), key=errors.__getitem__, reverse=True)  # stable, also in reverse
-    total, mispredicted, union = 0, 0, sum(mask)
-    for i, following in zip(falling, [*falling[1:], None], strict=True):
-        mispredicted += 1
+    total, union = 0, sum(mask)
+    for mispredicted, (i, following) in enumerate(zip(falling, [*falling[1:], None], strict=True), 1):
         union += not mask[i]
         step = errors[i] if following is None else errors[i] - errors[following]
         total = total + step * mispredicted / union
