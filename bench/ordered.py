@@ -131,7 +131,7 @@ def measure(loss: nbloss.Loss, dtype: type, n: int, rounds: int) -> list[_common
     for way in ways.values():
         value, gradient = way()
         np.testing.assert_allclose(float(value), out[0], rtol=1e-3)
-        np.testing.assert_allclose(np.abs(gradient).sum(), np.abs(out[1]).sum(), rtol=1e-2)
+        np.testing.assert_allclose(np.abs(np.asarray(gradient)).sum(), np.abs(out[1]).sum(), rtol=1e-2)
     seconds = _common.interleaved(ways, rounds)
     return [
         _row("value and gradient", _common.brief(loss), z, seconds["nbloss"], name, seconds[name], "at least 5")

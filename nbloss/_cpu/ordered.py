@@ -129,7 +129,7 @@ def _length(shape: tuple[int, ...], sets: int) -> int:
 
 
 def _kinds(y: Any, ignore_index: int | None) -> Any:
-    kinds = (y > 0).astype(np.int8)
+    kinds = np.array(y > 0, np.int8, order="C")
     if y.dtype.kind == "f":
         kinds[np.isnan(y)] = NAN
     if ignore_index is not None:
@@ -138,7 +138,8 @@ def _kinds(y: Any, ignore_index: int | None) -> Any:
 
 
 def _labels(y: Any, ignore_index: int | None) -> Any:
-    labels = np.array(y, np.int32, order="C")
+    with np.errstate(invalid="ignore"):  # of what is ignored
+        labels = np.array(y, np.int32, order="C")
     if ignore_index is not None:
         labels[y == ignore_index] = IGNORED
     return labels
