@@ -42,6 +42,15 @@ def overhead() -> str:
     return _common.table(["call at 100 elements; import", "loss", "time", "goal"], rows)
 
 
+def ordered() -> str:
+    """Return the table of losses whose errors are put in order, and of the sort."""
+    rows = [
+        [f"`{r['loss']}`" if r["loss"] else r["work"], r["dtype"], r["ms"], f"{float(r['ratio']):.1f}", r["against"]]
+        for r in _common.read("ordered")
+    ]
+    return _common.table(["10 million pixels", "dtype", "nbloss, ms", "times as long", "who"], rows)
+
+
 def place() -> str:
     """Return one line about the machine of the results."""
     row = _common.read("pointwise")[0]
@@ -66,7 +75,7 @@ def rewritten(text: str) -> str:
     """Return the README with what stands between ``<!-- name -->`` and ``<!-- end -->`` made anew."""
 
     def part(match: re.Match[str]) -> str:
-        make = {x.__name__: x for x in (losses, memory, others, overhead, place)}[match[1]]
+        make = {x.__name__: x for x in (losses, memory, others, ordered, overhead, place)}[match[1]]
         return f"<!-- {match[1]} -->\n{make()}<!-- end -->"
 
     return re.sub(r"<!-- (\w+) -->\n.*?<!-- end -->", part, text, flags=re.DOTALL)

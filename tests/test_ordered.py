@@ -16,7 +16,6 @@ import pytest
 from mpmath import mp, mpf
 
 import nbloss
-from nbloss._cpu.pointwise import PARALLEL_FROM
 from nbloss.losses.segmentation import _jaccard
 from tests.cases import ORDERED_CASES, image
 from tests.ulps import ulps
@@ -24,12 +23,14 @@ from tests.ulps import ulps
 HINGE, SOFTMAX = nbloss.LovaszHinge(), nbloss.LovaszSoftmax()
 PROBABILITIES = nbloss.LovaszSoftmax(from_logits=False)
 ALLOWED = 4
+PARALLEL_FROM = 9_999
 DTYPES = [np.float64, np.float32]
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Where nothing is said of threads, there is one: on a busy machine, tests wait for others."""
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let kernels with threads begin early; where nothing is said of threads, there is one, which waits for none."""
+    monkeypatch.setattr("nbloss._cpu.ordered.PARALLEL_FROM", PARALLEL_FROM)
     most = numba.get_num_threads()
     numba.set_num_threads(1)
     yield
@@ -331,6 +332,8 @@ def test_ignored_pixels_are_as_if_they_were_not_there(loss: nbloss.Loss, ignored
     y = np.where(np.random.default_rng(1).random(60) < 0.3, ignored, np.abs(y))
     kept = y != ignored
     z[~kept] = np.resize([np.nan, np.inf, -np.inf, 9.0], z[~kept].shape)
+    if not loss.parameters.get("from_logits"):
+        check(loss, y[:20], z[:20])
     plain = dataclasses.replace(loss, ignore_index=None)
     assert loss(y, z) == plain(y[kept], z[kept])
     for a, b in zip(loss.gradient_and_hessian(y, z), plain.gradient_and_hessian(y[kept], z[kept]), strict=True):
@@ -436,6 +439,8 @@ def test_an_ignored_label_beyond_the_dtype() -> None:
     assert nbloss.LovaszSoftmax(ignore_index=1000)(y, z) == SOFTMAX(y, z)
     far = np.array([0, 2**63 - 1, 1])
     assert nbloss.LovaszSoftmax(ignore_index=2**63 - 1)(far, z) == SOFTMAX(y[[0, 2]], z[[0, 2]])
+    far = np.array([0, 1e300, 1])
+    assert nbloss.LovaszSoftmax(ignore_index=int(1e300))(far, z) == SOFTMAX(y[[0, 2]], z[[0, 2]])
     assert nbloss.LovaszHinge(ignore_index=-1000)(y, z[:, 0]) == HINGE(y, z[:, 0])
 
 
@@ -470,7 +475,10 @@ def test_out(loss: nbloss.Loss, dtype: str) -> None:
 def test_shapes() -> None:
     assert HINGE(1, 0.5) == 0.5 and HINGE([1, 0], [0.5, 0.5]) == pytest.approx(0.5 * 0.5 + 1.5 * 0.5)
     assert SOFTMAX(0, [0.0, 0.0]) == 0.5 and SOFTMAX.gradient(0, [0.0, 0.0]).tolist() == [-0.25, 0.25]
-    assert SOFTMAX([0.0], [[3.0]]) == 0
+    assert SOFTMAX([0.0], [[3.0]]) == 0 and HINGE(1.0, 0.5) == 0.5 and math.isnan(HINGE(math.nan, 0.5))
+    y, z = image(HINGE, (4, 5))
+    of_each = nbloss.LovaszHinge(per_image=True, ignore_index=0)
+    np.testing.assert_array_equal(of_each.gradient(np.asfortranarray(y), z), of_each.gradient(y, z))
     assert nbloss.LovaszHinge(per_image=True).value([1, 0], [-1.0, 0.0], reduction="none").tolist() == [2, 1]
 
 

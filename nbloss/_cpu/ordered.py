@@ -21,7 +21,7 @@ from numba.extending import register_jitable
 from nbloss._arrays import divide, real_of
 from nbloss._compile import INLINE, compiled, inlined
 from nbloss._cpu import pointwise
-from nbloss._cpu.pointwise import PARALLEL_FROM, REALS
+from nbloss._cpu.pointwise import REALS
 from nbloss._cpu.radix import chunk, sort
 from nbloss._cpu.sets import (
     IGNORED,
@@ -39,6 +39,7 @@ from nbloss._cpu.sets import (
 )
 from nbloss._program import Program
 
+PARALLEL_FROM = 1 << 18  # numbers; below, threads would wait for each other, two times a digit, more than they work
 CHUNKS = 4  # for each thread, so that one that is held up holds up little
 MOST = 1 << 31  # elements of a set up to which items of 32 bits tell them apart
 
@@ -111,7 +112,7 @@ def _length(shape: tuple[int, ...], sets: int) -> int:
 
 
 def _kinds(y: Any, ignore_index: int | None) -> Any:
-    kinds = (y > 0).astype(np.int8)
+    kinds = np.array(y > 0, np.int8, order="C")
     if y.dtype.kind == "f":
         kinds[np.isnan(y)] = NAN
     if ignore_index is not None:
@@ -120,7 +121,8 @@ def _kinds(y: Any, ignore_index: int | None) -> Any:
 
 
 def _labels(y: Any, ignore_index: int | None) -> Any:
-    labels = np.array(y, np.int32, order="C")
+    with np.errstate(invalid="ignore"):  # of what is ignored
+        labels = np.array(y, np.int32, order="C")
     if ignore_index is not None:
         labels[y == ignore_index] = IGNORED
     return labels

@@ -1,8 +1,8 @@
 """One set whose errors are put in order: what the kernels of :mod:`nbloss._cpu.ordered` do with it.
 
-:func:`margins` and :func:`classes` are the steps of a loss. They are given the steps themselves, and so can be run in
-two ways: as Python code between kernels of their own, in which threads share a set, and compiled as a whole, for a set
-that one thread has for itself.
+:func:`margins` and :func:`classes` put the steps of a loss together. They are given the steps, and so can be run in two
+ways: as Python code between kernels, in which threads share a set, and compiled as a whole, for a set that one thread
+has for itself.
 
 A set is worked on in chunks, of which the number changes nothing: a stable sort has one result, counts are whole
 numbers, and sums are made in blocks of fixed size.
@@ -107,7 +107,7 @@ def classes(
     survey: Any, take: Any, finish: Any, sort: Any, scan: Any, increment: Any, labels: Any, z: Any, gradient: Any,
     hessian: Any, counted: Any, only_present: Any, from_logits: Any, divisor: Any, scratch: Any, chunks: Any,
 ) -> Any:  # fmt: skip
-    """Write gradient and Hessian of a set of rows of classes, divided by a number, if wanted; return the value.
+    """Write gradient and Hessian of a set of rows, divided by a number, if they have elements; return the value.
 
     Until the last step, the array of the gradient, or else of the Hessian, holds the derivatives by probabilities.
     """

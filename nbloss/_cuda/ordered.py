@@ -22,7 +22,7 @@ from nbloss._compile import inlined
 from nbloss._cuda.arrays import View, as_output, empty, in_order, memory, vector
 from nbloss._cuda.blocks import BLOCK, blocks_for, compiled, tree
 from nbloss._cuda.layout import NUMBER, Form, reader, writer
-from nbloss._cuda.radix import DIGITS, ITEMS, TILE, before, prefixing, sort, tiles_of
+from nbloss._cuda.radix import DIGITS, ITEMS, TILE, before, grid_of, prefixing, sort, tiles_of
 from nbloss._cuda.sums import divided
 from nbloss._math import add, power_below, shares
 from nbloss._program import Program
@@ -35,7 +35,7 @@ PARTS = 64
 """Blocks that add up a set, at most."""
 
 INTEGER = np.dtype(np.int64)
-KEYS: dict[Any, Any] = {np.dtype(np.float32): np.dtype(np.int32), DOUBLE: INTEGER}
+KEYS: dict[Any, np.dtype[Any]] = {np.dtype(np.float32): np.dtype(np.int32), DOUBLE: INTEGER}
 
 for _function in (add, power_below, shares):
     inlined(_function)
@@ -155,7 +155,7 @@ class _Work:
     ) -> None:
         self.z, self.sets, self.classes, self.real, self.stream = z, sets, classes, real, stream
         self.size, self.length = size, size // sets if sets else 0
-        self.kept: list[Any] = []
+        self.kept: list[View] = []
         key, tiles = KEYS[real], tiles_of(size)
         self.keys, self.spare_keys = self.room(size, key), self.room(size, key)
         self.items, self.spare_items = self.room(size, INTEGER), self.room(size, INTEGER)
@@ -185,15 +185,15 @@ class _Work:
         keys, items = sort(
             self.keys, self.items, self.spare_keys, self.spare_items, self.counts, self.length, self.stream
         )
-        tiles, stream = tiles_of(self.size), self.stream
-        counting_positives[tiles, BLOCK, stream](items, self.positives)
-        prefixing[1, BLOCK, stream](self.positives)
+        grid, stream = grid_of(tiles_of(self.size)), self.stream
+        counting_positives[grid, BLOCK, stream](items, self.positives)
+        prefixing[grid_of(1), BLOCK, stream](self.positives)
         self.launch(starting, self.length, items, self.positives, self.starts)
-        incrementing(program.formula, error_of(self.real))[tiles, BLOCK, stream](
+        incrementing(program.formula, error_of(self.real))[grid, BLOCK, stream](
             self.length, k, self.classes, divisor, keys, items, self.positives, self.starts, self.uses, self.shares,
             self.terms, self.slopes,
         )  # fmt: skip
-        adding[self.sets * self.parts, BLOCK, stream](self.length, self.parts, self.terms, self.sums)
+        adding[grid_of(self.sets * self.parts), BLOCK, stream](self.length, self.parts, self.terms, self.sums)
         self.launch(totalling, self.parts, self.sums, self.shares, self.nans, self.values)
 
     def deliver(self, placed: dict[str, View], mean: bool) -> None:
@@ -300,10 +300,10 @@ def _positives_before(items: Any) -> Any:
 def counting_positives(items, positives):  # type: ignore[no-untyped-def]
     """Count the positive items of each tile; the number after those of all tiles is 0."""
     _, _, _, total = _positives_before(items)
-    if cuda.threadIdx.x == 0:
-        positives[cuda.blockIdx.x] = total
-        if cuda.blockIdx.x == 0:
-            positives[cuda.gridDim.x] = 0
+    if cuda.threadIdx.x == 0 and cuda.blockIdx.x < positives.size:
+        positives[cuda.blockIdx.x] = total  # 0 in the block after the last tile
+    if cuda.grid(1) == 0:
+        positives[positives.size - 1] = 0
 
 
 @_kernel
@@ -328,7 +328,8 @@ def incrementing(increment: Any, error_of: Any) -> Any:
         length, k, classes, divisor, keys, items, positives, starts, uses, shares, terms, slopes
     ):
         first, last, earlier, _ = _positives_before(items)
-        earlier += positives[cuda.blockIdx.x]
+        if first < last:
+            earlier += positives[cuda.blockIdx.x]
         for i in range(first, last):
             item, s = items[i], i // length
             is_positive = (item & 1) == 1
@@ -351,6 +352,8 @@ def incrementing(increment: Any, error_of: Any) -> Any:
 @_kernel
 def adding(length, parts, terms, sums):  # type: ignore[no-untyped-def]
     """Add up the terms of the parts of each set, a part in each block."""
+    if cuda.blockIdx.x >= sums.size:
+        return
     s, part = cuda.blockIdx.x // parts, cuda.blockIdx.x % parts
     first, last = s * length + length * part // parts, s * length + length * (part + 1) // parts
     mine = float64(0)

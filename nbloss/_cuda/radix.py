@@ -11,7 +11,7 @@ from typing import Any
 
 from numba import config, cuda, int64
 
-from nbloss._cuda.blocks import BLOCK, compiled
+from nbloss._cuda.blocks import BLOCK, FEWEST, compiled
 
 DIGIT = 8 if config.ENABLE_CUDASIM else 4
 """Bits of a digit. A block of a device has shared memory for 16 counts a thread; the simulator is faster for fewer."""
@@ -24,6 +24,11 @@ TILE = BLOCK * ITEMS
 def tiles_of(size: int) -> int:
     """Return how many tiles *size* items are cut into."""
     return -(-size // TILE)
+
+
+def grid_of(blocks: int) -> int:
+    """Return how many blocks to launch for so many that have work: numba warns of few."""
+    return max(FEWEST, blocks)
 
 
 @cuda.jit(device=True)
@@ -71,18 +76,21 @@ def _counting(keys, items, shift, length, counts):  # type: ignore[no-untyped-de
     """Count the digits of each tile."""
     mine = cuda.shared.array((DIGITS, BLOCK), int64)
     _count(keys, items, shift, length, mine)
-    for digit in range(cuda.threadIdx.x, DIGITS, BLOCK):
-        total = int64(0)
-        for thread in range(BLOCK):
-            total += mine[digit, thread]
-        counts[digit * cuda.gridDim.x + cuda.blockIdx.x] = total
+    tiles = counts.size // DIGITS
+    if cuda.blockIdx.x < tiles:
+        for digit in range(cuda.threadIdx.x, DIGITS, BLOCK):
+            total = int64(0)
+            for thread in range(BLOCK):
+                total += mine[digit, thread]
+            counts[digit * tiles + cuda.blockIdx.x] = total
 
 
 def _prefixing(counts):  # type: ignore[no-untyped-def]
     """Replace counts by the sums of those before; one block does it all."""
-    each = (counts.size + BLOCK - 1) // BLOCK
-    first = min(cuda.threadIdx.x * each, counts.size)
-    last = min(first + each, counts.size)
+    size = counts.size if cuda.blockIdx.x == 0 else 0
+    each = (size + BLOCK - 1) // BLOCK
+    first = min(cuda.threadIdx.x * each, size)
+    last = min(first + each, size)
     total = int64(0)
     for i in range(first, last):
         total += counts[i]
@@ -97,13 +105,14 @@ def _moving(keys, items, shift, length, places, to_keys, to_items):  # type: ign
     """Move the items of each tile to their places."""
     mine = cuda.shared.array((DIGITS, BLOCK), int64)
     first, last = _count(keys, items, shift, length, mine)
-    me = cuda.threadIdx.x
-    for digit in range(me, DIGITS, BLOCK):
-        place = places[digit * cuda.gridDim.x + cuda.blockIdx.x]
-        for thread in range(BLOCK):
-            count = mine[digit, thread]
-            mine[digit, thread] = place
-            place += count
+    me, tiles = cuda.threadIdx.x, places.size // DIGITS
+    if cuda.blockIdx.x < tiles:
+        for digit in range(me, DIGITS, BLOCK):
+            place = places[digit * tiles + cuda.blockIdx.x]
+            for thread in range(BLOCK):
+                count = mine[digit, thread]
+                mine[digit, thread] = place
+                place += count
     cuda.syncthreads()
     for i in range(first, last):
         digit = _digit(keys, items, i, shift, length)
@@ -123,13 +132,13 @@ def sort(keys: Any, items: Any, spare_keys: Any, spare_items: Any, counts: Any, 
 
     An item is twice an index, plus 0 or 1. *counts* is room for `DIGITS` numbers a tile.
     """
-    tiles, sets = tiles_of(items.size), items.size // length
+    grid, sets = grid_of(tiles_of(items.size)), items.size // length
     passes = [(shift, 0) for shift in range(0, 8 * keys.dtype.itemsize, DIGIT)]
     passes += [(shift, length) for shift in range(0, (sets - 1).bit_length(), DIGIT)]
     for shift, of_set in passes:
-        counting[tiles, BLOCK, stream](keys, items, shift, of_set, counts)
-        prefixing[1, BLOCK, stream](counts)
-        moving[tiles, BLOCK, stream](keys, items, shift, of_set, counts, spare_keys, spare_items)
+        counting[grid, BLOCK, stream](keys, items, shift, of_set, counts)
+        prefixing[grid_of(1), BLOCK, stream](counts)
+        moving[grid, BLOCK, stream](keys, items, shift, of_set, counts, spare_keys, spare_items)
         keys, spare_keys = spare_keys, keys
         items, spare_items = spare_items, items
     return keys, items

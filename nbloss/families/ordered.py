@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import abc
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
@@ -51,7 +50,12 @@ class Ordered(Loss):
     def holds(self, part: Part) -> bool:
         """Whether all predictions of a set that count lie inside the domain."""
         (predictions,) = part.predictions
-        return all(x in self.domain.prediction for x in predictions) and not _has_nan(part.target)
+        many = len(predictions) // len(part.target) if part.target else 1
+        rows = [predictions[i * many : (i + 1) * many] for i in range(len(part.target))]
+        return all(
+            label == self.ignore_index or (label == label and all(x in self.domain.prediction for x in row))
+            for label, row in zip(part.target, rows, strict=True)
+        )
 
     @functools.cached_property
     def _program(self) -> Program:
@@ -97,10 +101,6 @@ class Ordered(Loss):
     def _sets(self, y: Any) -> tuple[tuple[int, ...], list[Any]]:
         """Return the shape of the losses and, for each, its place in the targets."""
         return (y.shape[:1], list(range(len(y)))) if self.per_image else ((), [...])
-
-
-def _has_nan(target: Any) -> bool:
-    return any(isinstance(y, float) and math.isnan(y) for y in target)
 
 
 class Margins(Ordered):
