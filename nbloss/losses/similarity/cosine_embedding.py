@@ -40,7 +40,7 @@ class CosineEmbedding(Vectorwise):
 
     margin: float = param(0.0, Interval(-1, 1))
 
-    counts = 2, 3, 6
+    counts = 2, 3
     predictions = 2
     target = "number"
     vectors = staticmethod(itself)

@@ -26,7 +26,7 @@ class CosineSimilarity(Vectorwise):
     G. Salton, M. J. McGill, *Introduction to Modern Information Retrieval*, McGraw-Hill 1983.
     """
 
-    counts = 2, 3, 5
+    counts = 2, 3
     vectors = staticmethod(itself)
     terms = staticmethod(products)
 

@@ -44,7 +44,7 @@ class TripletMargin(Vectorwise):
     margin: float = param(1.0, NON_NEGATIVE)
     p: int = choice(2, 1, 2)
 
-    counts = 2, 2, 5
+    counts = 2, 2
     predictions = 3
     target = None
 
