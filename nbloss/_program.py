@@ -50,8 +50,8 @@ class VectorProgram(NamedTuple):
     finish: Callable[..., Any]
     slopes: Callable[..., Any]
     curvature: Callable[..., Any]
-    counts: tuple[int, int, int]
-    """How many vectors, sums and coefficients there are."""
+    counts: tuple[int, int]
+    """How many vectors and sums there are."""
     predictions: int
     numbers: tuple[float, ...]
     choices: tuple[Any, ...]

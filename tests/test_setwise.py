@@ -681,3 +681,44 @@ def test_links() -> None:
     np.testing.assert_array_equal(nbloss.Dice(from_logits=False).inverse_link(z), z)
     np.testing.assert_array_equal(RMSE.inverse_link(z), z)
     np.testing.assert_array_equal(nbloss.TripletMargin().inverse_link((z, z, -z)), (z, z, -z))
+
+
+@pytest.mark.parametrize("loss", SET_CASES, ids=repr)
+def test_formulas_can_be_stepped_through(loss: Any) -> None:
+    """Formulas called from plain Python give, to rounding, what their kernels give."""
+    y, z = of_sets(loss)
+    if isinstance(loss, Vectorwise):
+        rows = [y, z] if loss.target == "vector" else listed(z)
+        elements = [(x,) for x in zip(*(a[3].tolist() for a in rows), strict=True)] if not loss.of_numbers else None
+        elements = elements or [(tuple(a[3].item() for a in rows),)]
+        u = [loss.vectors(*x, *loss.choices) for x in elements]
+        sums = tuple(map(math.fsum, zip(*(loss.terms(x, *loss.choices) for x in u), strict=True)))
+        label = float(y[3]) if loss.target == "number" else 0.0
+        value, *coefficients = loss.finish(label, sums, (1.0,) * len(u[0]), *loss.numbers, *loss.choices)
+        slopes = [loss.slopes(x, tuple(coefficients), *loss.choices) for x in u]
+        bends = [loss.curvature(x, x, 1.0, tuple(coefficients), *loss.choices) for x in u]
+        got = [value, *np.transpose(slopes), *np.transpose(bends)]
+        wanted = [a[3] for a in every(loss, y, z)]
+    else:
+        loss = dataclasses.replace(loss, per_image=False) if loss.parameters.get("per_image") else loss
+        pairs = list(zip(y.ravel().tolist(), z.ravel().tolist(), strict=True))
+        sums = map(math.fsum, zip(*(loss.terms(*pair, *loss.choices) for pair in pairs), strict=True))
+        value, *coefficients = loss.finish(*sums, *loss.numbers, *loss.choices)
+        found = np.array([loss.slopes(*pair, *coefficients, *loss.choices) for pair in pairs])
+        got = [value, found[:, 0], found[:, 1] + found[:, 2]]
+        wanted = [a.ravel() if a.shape else a for a in every(loss, y, z)]
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(np.squeeze(a), np.squeeze(b), rtol=1e-12, atol=1e-14)
+
+
+def test_one_element_row_or_vector() -> None:
+    assert RMSE(1.0, 3.0) == 2 and RMSE.gradient(1.0, 3.0) == 1 and RMSE.gradient([1], [[3.0]][0]).shape == (1,)
+    assert nbloss.Dice(from_logits=False)(1, 0.5) == pytest.approx(1 - 1 / 1.5)
+    value, gradient = nbloss.Dice().value_and_gradient(1, [0.2, 0.5, 0.1])
+    assert value == nbloss.Dice()([1], [[0.2, 0.5, 0.1]]) and gradient.shape == (3,)
+    assert nbloss.CosineSimilarity()([3.0, 4.0], [4.0, 3.0]) == -0.96
+    assert nbloss.CosineEmbedding()(1, ([3.0, 4.0], [4.0, 3.0])) == pytest.approx(0.04)
+    assert nbloss.TripletMargin()(None, ([0.0, 0], [3.0, 4], [0.0, 2])) == 4
+    assert nbloss.MarginRanking(margin=1.0)(1, (2.0, 3.0)) == 2
+    assert [float(g) for g in nbloss.MarginRanking(margin=1.0).gradient(1, (2.0, 3.0))] == [-1, 1]
+    assert nbloss.CosineSimilarity().hessian_matrix([1.0, 0], [0.0, 2]).shape == (2, 2)

@@ -187,7 +187,7 @@ def _summing(f: Any, choices: Any, bounds: Any, real: Any, like: Any) -> Any:
                 _evaluate(f, choices, real, ends, y[s, first:last], z[s, first:last], taken(scratch, like))
                 for k in range(width):
                     fill(lanes[k], 0.0)
-                    _add(scratch[k, : last - first], part(row(w, s), first, last), lanes[k])
+                    add(scratch[k, : last - first], part(row(w, s), first, last), lanes[k])
                     fold(lanes[k])
                     found[b, k] = lanes[k, 0]
         totals = np.zeros((sets, width))
@@ -244,7 +244,7 @@ def _evaluate(f: Any, choices: Any, real: Any, ends: Any, y: Any, z: Any, terms:
 
 
 @register_jitable(**INLINE)
-def _add(x: Any, w: Any, lanes: Any) -> None:
+def add(x: Any, w: Any, lanes: Any) -> None:
     """Add the weighted numbers of a block to the lanes."""
     whole = x.size - x.size % LANES
     for first in range(0, whole, LANES):

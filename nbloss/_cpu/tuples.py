@@ -96,16 +96,50 @@ def _at(a: Any, i: Any) -> Any:
     return lambda a, i: (a[0][i], *at(a[1:], i))
 
 
+SIZE = 0x7FFFFFFFFFFFFFFF  # all bits of a float64 but that of the sign
+EXPONENT = 0x7FF0000000000000  # those of its exponent
+ONE = 0x3FF0000000000000  # the bits of 1
+LEAST = 0x0010000000000000  # the bits of the least normal number
+
+
 def largest(a: Any, b: Any) -> Any:
-    """Return the entries of the tuple *a*, or the sizes of those of *b* where they are larger."""
-    return tuple(max(x, abs(y)) for x, y in zip(a, b, strict=True))
+    """Return the entries of the tuple *a*, or the bits of the sizes of those of *b* where these are more."""
+    return tuple(max(x, _bits(y)) for x, y in zip(a, b, strict=True))
 
 
 @overload(largest, strict=False, jit_options=INLINE)
 def _largest(a: Any, b: Any) -> Any:
     if len(a) == 0:
         return lambda a, b: ()
-    return lambda a, b: (max(a[0], abs(b[0])), *largest(a[1:], b[1:]))
+    return lambda a, b: (max(a[0], _bits(b[0])), *largest(a[1:], b[1:]))
+
+
+@register_jitable(**INLINE)
+def _bits(x: Any) -> Any:
+    return np.float64(x).view(np.int64) & np.int64(SIZE)
+
+
+def from_bits(x: Any) -> Any:
+    """Return the float64 numbers of which the tuple *x* has the bits."""
+    return tuple(np.int64(bits).view(np.float64) for bits in x)
+
+
+@overload(from_bits, strict=False, jit_options=INLINE)
+def _from_bits(x: Any) -> Any:
+    if len(x) == 0:
+        return lambda x: ()
+    return lambda x: (np.int64(x[0]).view(np.float64), *from_bits(x[1:]))
+
+
+def none_of(x: Any) -> Any:
+    """Return a 0 for each entry of the tuple *x*."""
+    return (0,) * len(x)
+
+
+@overload(none_of, strict=False, jit_options=INLINE)
+def _none_of(x: Any) -> Any:
+    zeros = (0,) * len(x)
+    return lambda x: zeros
 
 
 def doubles(a: Any, i: Any) -> Any:
@@ -133,12 +167,15 @@ def _are_numbers(x: Any) -> Any:
 
 
 def sizes_of(most: Any) -> Any:
-    """Return two tuples: the powers of 2 below the entries of the tuple *most*, 1 for 0, and their inverses."""
+    """Return two tuples, powers of 2 and their inverses: for each entry of *most*, the bits of a size, the power below.
+
+    It is at least the least normal number, so that its inverse is one too; 1 for 0, and infinity for itself.
+    """
     found = tuple(map(_power_of_2, most))
     return found, tuple(1 / x for x in found)
 
 
-@overload(sizes_of, strict=False)
+@overload(sizes_of, strict=False, jit_options=INLINE)
 def _sizes_of(most: Any) -> Any:
     if len(most) == 0:
         return lambda most: ((), ())
@@ -151,12 +188,10 @@ def _sizes_of(most: Any) -> Any:
     return implementation
 
 
-@register_jitable
-def _power_of_2(x: float) -> float:
-    """Return the largest power of 2 up to x, of which the inverse is a number too; 1 for 0, and infinity for itself."""
-    if x == 0.0 or x == math.inf:
-        return x if x > 0.0 else 1.0
-    return math.ldexp(1.0, max(math.frexp(x)[1] - 1, -1022))
+@register_jitable(**INLINE)
+def _power_of_2(bits: int) -> float:
+    least = ONE if bits == 0 else LEAST
+    return np.int64(max(np.int64(bits) & np.int64(EXPONENT), np.int64(least))).view(np.float64)
 
 
 def scaled(u: Any, sizes: Any, inverses: Any) -> Any:

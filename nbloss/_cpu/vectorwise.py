@@ -12,19 +12,34 @@ from typing import Any
 
 import numpy as np
 from numba import float64, prange, types
-from numba.extending import register_jitable
+from numba.extending import overload, register_jitable
 
 from nbloss._arrays import DOUBLE, divide
 from nbloss._compile import INLINE, compiled, inlined
+from nbloss._cpu.lanes import LANES, fold
 from nbloss._cpu.layout import slabs
 from nbloss._cpu.pointwise import REALS, TARGETS
-from nbloss._cpu.setwise import is_parallel, tree
+from nbloss._cpu.setwise import add, fill, is_parallel, tree
 from nbloss._cpu.sums import weigh
-from nbloss._cpu.tuples import added, are_numbers, at, doubles, largest, put_times, rest_of, scaled, sizes_of
+from nbloss._cpu.tuples import (
+    added,
+    are_numbers,
+    at,
+    doubles,
+    from_bits,
+    largest,
+    none_of,
+    put,
+    put_times,
+    rest_of,
+    scaled,
+    sizes_of,
+    taken,
+)
 from nbloss._program import VectorProgram
 
 BLOCK = 1 << 12  # elements of a block of rows, or one row
-RUN = 128  # elements that are added up before they join the rest
+RUN = 1024  # elements that are added up before they join the rest
 SLAB = 1 << 17  # elements that are copied at a time, where they do not lie as kernels want them
 
 
@@ -133,7 +148,7 @@ def _compiled(
 
 def _making(formulas: Any, choices: Any, counts: Any) -> Any:
     vectors, terms, finish, slopes, curvature = formulas
-    no_vectors, no_sums = (0.0,) * counts[0], (0.0,) * counts[1]
+    no_vectors, no_sums, many_sums = (0,) * counts[0], (0.0,) * counts[1], counts[1]
 
     def kernel(xs, y, w, numbers, scale, value, gradients, hessians, matrices):  # type: ignore[no-untyped-def]
         rows, size = xs[0].shape
@@ -142,11 +157,12 @@ def _making(formulas: Any, choices: Any, counts: Any) -> Any:
         totals = np.zeros(blocks)
         for b in prange(blocks):
             total = 0.0
+            scratch, lanes = taken(np.empty((many_sums, RUN)), no_sums), np.empty(LANES)
             for r in range(b * step, min(rows, (b + 1) * step)):
                 here = at(xs, r)
                 most, inside = _most(vectors, choices, here, no_vectors)
                 sizes, inverses = sizes_of(most)
-                sums = _sums(vectors, terms, choices, here, sizes, inverses, no_sums)
+                sums = _sums(vectors, terms, choices, here, sizes, inverses, no_sums, scratch, lanes)
                 label = 0.0 if y is None else np.float64(y[r])
                 found = finish(label, sums, sizes, *numbers, *choices)
                 loss, coefficients = found[0], rest_of(found)
@@ -178,23 +194,55 @@ def _making(formulas: Any, choices: Any, counts: Any) -> Any:
 
 
 @register_jitable(**INLINE)
-def _most(vectors: Any, choices: Any, rows: Any, most: Any) -> Any:
-    """Return the sizes of the largest elements of the vectors, and whether nothing is nan."""
-    inside = True
+def _most(vectors: Any, choices: Any, rows: Any, none: Any) -> Any:
+    """Return the bits of the sizes of the largest elements of the vectors, and whether nothing is nan.
+
+    Sizes are compared by their bits, as integers: so the loop is vectorised, and nan is beyond infinity.
+    """
+    most, most_of_all = none, none_of(rows)
     for k in range(rows[0].size):
         x = doubles(rows, k)
-        inside = inside & are_numbers(x)
+        most_of_all = largest(most_of_all, x)
         most = largest(most, vectors(x, *choices))
-    return most, inside
+    return most, are_numbers(from_bits(most_of_all))
 
 
 @register_jitable(**INLINE)
-def _sums(vectors: Any, terms: Any, choices: Any, rows: Any, sizes: Any, inverses: Any, zero: Any) -> Any:
-    """Return the sums of the terms."""
-    total = zero
-    for first in range(0, rows[0].size, RUN):
-        now = zero
-        for k in range(first, min(rows[0].size, first + RUN)):
-            now = added(now, terms(scaled(vectors(doubles(rows, k), *choices), sizes, inverses), *choices))
-        total = added(total, now)
+def _sums(
+    vectors: Any, terms: Any, choices: Any, rows: Any, sizes: Any, inverses: Any, zero: Any, scratch: Any, lanes: Any
+) -> Any:
+    """Return the sums of the terms: in lanes, where there are enough of them to fill these."""
+    total, size = zero, rows[0].size
+    for first in range(0, size, RUN):
+        some = at(rows, slice(first, min(size, first + RUN)))
+        for k in range(some[0].size):
+            u = scaled(vectors(doubles(some, k), *choices), sizes, inverses)
+            put(scratch, k, terms(u, *choices), True)
+        total = added(total, summed(at(scratch, slice(0, some[0].size)), lanes))
     return total
+
+
+@register_jitable(error_model="numpy")
+def _sum(x: Any, lanes: Any) -> float:
+    """Return the sum of a vector."""
+    if x.size < 2 * LANES:
+        total = 0.0
+        for k in range(x.size):
+            total += x[k]
+        return total
+    fill(lanes, 0.0)
+    add(x, None, lanes)
+    fold(lanes)
+    return lanes[0]
+
+
+def summed(arrays: Any, lanes: Any) -> Any:
+    """Return the sums of the vectors in a tuple."""
+    return tuple(_sum(x, lanes) for x in arrays)
+
+
+@overload(summed, strict=False, jit_options=INLINE)
+def _summed(arrays: Any, lanes: Any) -> Any:
+    if len(arrays) == 0:
+        return lambda arrays, lanes: ()
+    return lambda arrays, lanes: (_sum(arrays[0], lanes), *summed(arrays[1:], lanes))

@@ -99,7 +99,7 @@ def evaluating(
     vectors, terms, finish, slopes, curvature = map(
         inlined, (program.vectors, program.terms, program.finish, program.slopes, program.curvature)
     )
-    choices, (many, width, _) = program.choices, program.counts
+    choices, (many, width) = program.choices, program.counts
     read_y, read_w, write_value = reader(row_forms[0]), reader(row_forms[1]), writer(row_forms[2])
     has_label, is_weighted, as_weight = row_forms[0] is not None, row_forms[1] is not None, as_weight_of(row_forms[1])
     read, read_scale, write_sum = double_readers(forms), reader(scale_form), writer(partial_form)

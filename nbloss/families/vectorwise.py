@@ -47,8 +47,8 @@ class Vectorwise(Loss):
     They are by the elements at two places, of which `u` and `v` are the vectors; `same` is 1.0 if it is one, else 0.0.
     """
 
-    counts: ClassVar[tuple[int, int, int]]
-    """How many vectors, sums and coefficients there are."""
+    counts: ClassVar[tuple[int, int]]
+    """How many vectors and sums there are."""
 
     predictions: ClassVar[int] = 1
     """How many arrays `y_pred` is; a tuple if it is more than one."""

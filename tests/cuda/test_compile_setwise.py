@@ -93,10 +93,11 @@ def test_vectors(loss: Any, rank: int) -> None:
     rows = label, Form(rank, DOUBLE), None
     inputs = (Form(rank, SINGLE),) * (several + (loss.target == "vector"))
     outs = (Form(rank, SINGLE),) * several
-    forms = rows, inputs, outs, outs, (), Form(0, DOUBLE), NUMBER
-    kernel = vectorwise._kernel(program, forms)
-    arguments = [
-        INT, INT, lengths(rank), lengths(rank), lengths(0), tuple_of(rows), tuple_of(inputs), tuple_of(outs),
-        tuple_of(outs), types.Tuple([]), numbers(program), types.float64, VECTOR,
-    ]  # fmt: skip
-    assert_lean(code_of(kernel, arguments, HOPPER))
+    for derivatives, matrices, total in ((outs, (), Form(0, DOUBLE)), ((), outs, None)):
+        kernel = vectorwise._kernel(program, (rows, inputs, derivatives, derivatives, matrices, total, NUMBER))
+        arguments = [
+            INT, INT, lengths(rank), lengths(rank), lengths(rank), tuple_of(rows), tuple_of(inputs),
+            tuple_of(derivatives), tuple_of(derivatives), tuple_of(matrices), numbers(program), types.float64,
+            type_of(total),
+        ]  # fmt: skip
+        assert_lean(code_of(kernel, arguments, HOPPER))

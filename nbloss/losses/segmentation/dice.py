@@ -20,7 +20,7 @@ class Dice(Overlap):
 
     An empty target costs 1 with any prediction, an empty one too, unless s > 0. Where the two terms of the maximum are
     equal, the derivatives are those of the sums. The gradient runs through the sums, and the Hessian is its exact
-    diagonal. The link is the sigmoid.
+    diagonal. The link is the sigmoid of each element; for classes, take a softmax, since y_pred alone does not tell.
 
     From probabilities, y_pred is p itself, in [0, 1], and the link is the identity.
 

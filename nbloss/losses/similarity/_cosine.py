@@ -27,18 +27,19 @@ def cosine(sums: tuple[float, float, float]) -> tuple[float, float, float]:
     return c, zero if is_zero else one / sqrt(sums[1]), zero if is_zero else one / sqrt(sums[2])
 
 
-def slope(c: float, mine: float, others: float, inverse: float, size: float) -> float:
+def slope(c: float, mine: float, others: float, inverse: float, unit: float) -> float:
     """Return the derivative of the cosine by one element.
 
-    *mine* and *others* are the elements of the unit vectors there; the length is ``size / inverse``.
+    *mine* and *others* are the elements of the unit vectors there; the length is ``1 / (inverse * unit)``, which may
+    be out of range.
     """
-    return (others - c * mine) * inverse / size
+    return (others - c * mine) * inverse * unit
 
 
-def bend(c: float, mine: Pair, others: Pair, same: float, inverse: float, size: float) -> float:
+def bend(c: float, mine: Pair, others: Pair, same: float, inverse: float, unit: float) -> float:
     """Return the second derivative of the cosine by two elements of one vector."""
     x = 3.0 * c * (mine[0] * mine[1]) - c * same - (mine[0] * others[1] + mine[1] * others[0])
-    return x * inverse / size * inverse / size
+    return x * inverse * unit * inverse * unit
 
 
 def times(sign: float, x: float) -> float:

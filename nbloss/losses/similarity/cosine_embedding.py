@@ -40,7 +40,7 @@ class CosineEmbedding(Vectorwise):
 
     margin: float = param(0.0, Interval(-1, 1))
 
-    counts = 2, 3, 6
+    counts = 2, 3
     predictions = 2
     target = "number"
     vectors = staticmethod(itself)
@@ -55,7 +55,7 @@ class CosineEmbedding(Vectorwise):
         excess = c - margin
         sign = -one if y > zero else one if excess > zero else zero
         value = one - c if y > zero else zero if excess <= zero else excess
-        return value, sign, c, a, b, sizes[0], sizes[1]
+        return value, sign, c, a, b, one / sizes[0], one / sizes[1]
 
     @staticmethod
     def slopes(u: Two, coefficients: Six) -> Two:

@@ -26,7 +26,7 @@ class CosineSimilarity(Vectorwise):
     G. Salton, M. J. McGill, *Introduction to Modern Information Retrieval*, McGraw-Hill 1983.
     """
 
-    counts = 2, 3, 5
+    counts = 2, 3
     vectors = staticmethod(itself)
     terms = staticmethod(products)
 
@@ -35,19 +35,19 @@ class CosineSimilarity(Vectorwise):
         y: float, sums: tuple[float, float, float], sizes: tuple[float, float]
     ) -> tuple[float, float, float, float, float]:
         c, a, b = cosine(sums)
-        return -c, c, a, b, sizes[1]
+        return -c, c, a, b, 1.0 / sizes[1]
 
     @staticmethod
     def slopes(u: tuple[float, float], coefficients: tuple[float, float, float, float]) -> tuple[float]:
-        c, a, b, size = coefficients
-        return (-slope(c, u[1] * b, u[0] * a, b, size),)
+        c, a, b, unit = coefficients
+        return (-slope(c, u[1] * b, u[0] * a, b, unit),)
 
     @staticmethod
     def curvature(
         u: tuple[float, float], v: tuple[float, float], same: float, coefficients: tuple[float, float, float, float]
     ) -> tuple[float]:
-        c, a, b, size = coefficients
-        return (-bend(c, (u[1] * b, v[1] * b), (u[0] * a, v[0] * a), same, b, size),)
+        c, a, b, unit = coefficients
+        return (-bend(c, (u[1] * b, v[1] * b), (u[0] * a, v[0] * a), same, b, unit),)
 
     @staticmethod
     def reference(m: Any, target: Any, prediction: Any) -> Any:

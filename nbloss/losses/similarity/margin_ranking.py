@@ -31,7 +31,7 @@ class MarginRanking(Vectorwise):
 
     margin: float = param(0.0, NON_NEGATIVE)
 
-    counts = 1, 1, 1
+    counts = 1, 1
     predictions = 2
     target = "number"
     of_numbers = True

@@ -44,7 +44,7 @@ class TripletMargin(Vectorwise):
     margin: float = param(1.0, NON_NEGATIVE)
     p: int = choice(2, 1, 2)
 
-    counts = 2, 2, 5
+    counts = 2, 2
     predictions = 3
     target = None
 
@@ -68,7 +68,7 @@ class TripletMargin(Vectorwise):
         value = (near * (sizes[0] * scale) - far * (sizes[1] * scale)) / scale + margin
         active = one if value > zero else zero
         a, b = one / near if near > zero else zero, one / far if far > zero else zero
-        return zero if value <= zero else value, active, a, b, sizes[0], sizes[1]
+        return zero if value <= zero else value, active, a, b, one / sizes[0], one / sizes[1]
 
     @staticmethod
     def slopes(u: Two, coefficients: Five, p: int) -> Three:
@@ -82,8 +82,8 @@ class TripletMargin(Vectorwise):
         active, a, b, near, far = coefficients
         if p == 1 or active == zero:
             return zero, zero, zero
-        x = (same - u[0] * a * (v[0] * a)) * a / near
-        y = (same - u[1] * b * (v[1] * b)) * b / far
+        x = (same - u[0] * a * (v[0] * a)) * a * near
+        y = (same - u[1] * b * (v[1] * b)) * b * far
         return x - y, x, -y
 
     @staticmethod
