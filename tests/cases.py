@@ -124,3 +124,48 @@ def _extreme(loss: nbloss.Loss, n: int, dtype: type, seed: int) -> tuple[np.ndar
         z[i::37] = y[i::37] + dtype(bound)  # at the kinks of Huber and its like
     z = into(z, prediction)
     return y.astype(dtype), np.where(np.isfinite(z - y), z, dtype(0.5)).astype(dtype)
+
+
+# Losses of rows
+
+CLASS_WEIGHTS = (0.5, 2.0, 0.0, 1.0, 3.0)
+
+ROW_CASES = [
+    nbloss.CrossEntropy(),
+    nbloss.CrossEntropy(label_smoothing=0.1),
+    nbloss.CrossEntropy(class_weight=2.5, base=2.0),
+    nbloss.CrossEntropy(class_weight=CLASS_WEIGHTS),
+    nbloss.CrossEntropy(ignore_index=1),
+    nbloss.CrossEntropy(label_smoothing=0.1, class_weight=CLASS_WEIGHTS, ignore_index=-100, base=10.0),
+    nbloss.CrossEntropy(from_logits=False),
+    nbloss.CrossEntropy(from_logits=False, label_smoothing=0.1, class_weight=CLASS_WEIGHTS, ignore_index=0),
+    nbloss.NLL(),
+    nbloss.NLL(class_weight=CLASS_WEIGHTS, ignore_index=0),
+]
+"""The laws of losses of rows are tested on these, with 5 classes; :func:`with_classes` makes it another number."""
+
+
+def with_classes(loss: nbloss.Loss, classes: int) -> nbloss.Loss:
+    """Return *loss* with parameters for so many classes."""
+    tuples = {k: v for k, v in loss.parameters.items() if isinstance(v, tuple)}
+    return dataclasses.replace(loss, **{k: tuple(np.resize(v, classes).tolist()) for k, v in tuples.items()})
+
+
+def ordinary_rows(
+    loss: nbloss.Loss, shape: tuple[int, ...], dtype: type = np.float64, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Return labels, rows of targets and predictions of a shape; None for rows of targets that the loss does not take.
+
+    Some labels are those that the loss leaves out.
+    """
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, shape[-1], shape[:-1])
+    ignored = loss.parameters.get("ignore_index")
+    if ignored is not None:
+        labels = np.where(rng.random(shape[:-1]) < 0.2, ignored, labels)
+    z = rng.normal(size=shape) * 3
+    if loss.domain.prediction == UNIT:
+        z = np.exp(z - z.max(-1, keepdims=True))
+        z /= z.sum(-1, keepdims=True)
+    targets = rng.dirichlet(np.ones(shape[-1]) / 2, shape[:-1])
+    return labels, None if ignored is not None else targets.astype(dtype), z.astype(dtype)
