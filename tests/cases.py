@@ -58,7 +58,8 @@ ROW_CASES = [
     nbloss.CrossEntropy(),
     nbloss.CrossEntropy(label_smoothing=0.1, class_weight=(1.0, 2.0, 0.5, 0.0), base=2.0),
     nbloss.CrossEntropy(from_logits=False),
-    nbloss.CrossEntropy(ignore_index=2),
+    nbloss.CrossEntropy(class_weight=2.5, ignore_index=2),
+    nbloss.CrossEntropy(from_logits=False, label_smoothing=0.1, class_weight=(1.0, 2.0, 0.5, 0.0)),
     nbloss.NLL(class_weight=(1.0, 2.0, 0.5, 0.0)),
     nbloss.Focal(),
     nbloss.Focal(gamma=0.0),
@@ -253,3 +254,29 @@ def of_sets(loss: Any, dtype: type = np.float64, *, n: int = 24, classes: int = 
         return rng.integers(0, classes, shape), z.astype(dtype)
     y = np.where(rng.random(shape) < 0.8, rng.integers(0, 2, shape), rng.random(shape)).astype(dtype)
     return y, (2 * rng.normal(size=shape) if loss.from_logits else rng.random(shape)).astype(dtype)
+
+
+def with_classes(loss: nbloss.Loss, classes: int) -> nbloss.Loss:
+    """Return *loss* with parameters for so many classes."""
+    tuples = {k: v for k, v in loss.parameters.items() if isinstance(v, tuple)}
+    return dataclasses.replace(loss, **{k: tuple(np.resize(v, classes).tolist()) for k, v in tuples.items()})
+
+
+def ordinary_rows(
+    loss: nbloss.Loss, shape: tuple[int, ...], dtype: type = np.float64, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Return labels, rows of targets and predictions of a shape; None for rows of targets that the loss does not take.
+
+    Some labels are those that the loss leaves out.
+    """
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, shape[-1], shape[:-1])
+    ignored = loss.parameters.get("ignore_index")
+    if ignored is not None:
+        labels = np.where(rng.random(shape[:-1]) < 0.2, ignored, labels)
+    z = rng.normal(size=shape) * 3
+    if loss.domain.prediction == UNIT:
+        z = np.exp(z - z.max(-1, keepdims=True))
+        z /= z.sum(-1, keepdims=True)
+    targets = rng.dirichlet(np.ones(shape[-1]) / 2, shape[:-1])
+    return labels, None if ignored is not None else targets.astype(dtype), z.astype(dtype)

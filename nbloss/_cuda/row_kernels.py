@@ -24,8 +24,10 @@ from nbloss._math import exp_difference
 from nbloss._row_program import RowProgram
 from nbloss._rows import (
     between,
+    but_one,
     complement,
     finite,
+    inverse_of_mass,
     is_inside,
     log_mass,
     log_probability,
@@ -102,9 +104,9 @@ def sparse(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callabl
         weight = of(0) if is_left_out else weight_of(w, i, lengths) * scale
         start = start_z(z, i, lengths)
         top, rest = softmax_of(z, start, lane, team, room, classes)
-        turn = one / (one + rest)
+        turn, least = inverse_of_mass(rest), finite(top)
         own = of(get(z, start, k))
-        e = exp_difference(own, top)
+        e = exp_difference(own, least)
         p, q = e * turn, complement(e, rest, turn)
         v, a, b = f(factor_of(factors, k, lengths), log_probability(own, top, log_mass(rest)), p, q, *numbers, *choices)
         whole = weight * nan_unless(is_label, of)
@@ -116,7 +118,7 @@ def sparse(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callabl
             stop = classes if is_mine else 0
             j = lane
             while j < stop:
-                e = exp_difference(of(get(z, start, j)), top)
+                e = exp_difference(of(get(z, start, j)), least)
                 p, q = e * turn, complement(e, rest, turn)
                 g = own_slope if j == k else -(slope * p)
                 h = own_bend if j == k else (bend * p) * p - (slope * p) * q
@@ -144,7 +146,7 @@ def dense(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callable
         weight = of(0) if is_left_out else weight_of(w, i, lengths) * options[4]
         start, from_y = start_z(z, i, lengths), start_y(y, i, lengths)
         top, rest = softmax_of(z, start, lane, team, room, classes)
-        row = (own, from_y, start, top, rest, of(1) / (of(1) + rest), log_mass(rest))
+        row = (own, from_y, start, top, rest, inverse_of_mass(rest), log_mass(rest))
         is_inside, value, all_a, all_b = add(y, z, row, lane, team, room, classes, numbers, options)
         whole = weight * nan_unless(is_inside & is_label, of)
         if has_gradient or has_hessian:
@@ -153,9 +155,9 @@ def dense(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callable
             stop = classes if is_mine else 0
             k = lane
             while k < stop:
-                _, _, a, b, p, q = class_of(y, z, row, k, numbers, options)
+                _, _, a, b, p, q, e = class_of(y, z, row, k, numbers, options)
                 if softmax and pulled:
-                    g, h = pulled_back(a, b, of(all_a - a), of(all_b - b), p, q)
+                    g, h = pulled_back(a, b, but_one(a, e, *all_a), but_one(b, e, *all_b), p, q)
                 else:
                     g, h = a, b
                 put_gradient(gradient, to_gradient, k, masked(g * pull, weight))
@@ -186,20 +188,21 @@ def pairing(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Any:
             weight = of(0) if is_left_out else weight_of(w, i, lengths) * options[4]
             start, from_y, to = start_z(z, i, lengths), start_y(y, i, lengths), start_out(out, i, lengths)
             top, rest = softmax_of(z, start, lane, width, room, classes)
-            row = (own, from_y, start, top, rest, of(1) / (of(1) + rest), log_mass(rest))
+            row = (own, from_y, start, top, rest, inverse_of_mass(rest), log_mass(rest))
             is_inside, _, all_a, all_b = add(y, z, row, lane, width, room, classes, numbers, options)
             whole = weight * nan_unless(is_inside & is_label, of)
             j, k = lane // classes, lane % classes
             down, right = width // classes, width % classes
             stop = classes if first + mine < rows else 0
             while j < stop:
-                _, _, a, b, p, q = class_of(
+                _, _, a, b, p, q, e = class_of(
                     y, z, row, min(j, k), numbers, options
                 )  # in this order both halves are equal
                 if softmax:
-                    _, _, _, c, u, v = class_of(y, z, row, max(j, k), numbers, options)
-                    _, same = pulled_back(a, b, of(all_a - a), of(all_b - b), p, q)
-                    h = same if j == k else between(b, c, of(all_a), of(all_b - (b + c)), p, q, u, v)
+                    _, _, _, c, u, v, _ = class_of(y, z, row, max(j, k), numbers, options)
+                    _, same = pulled_back(a, b, but_one(a, e, *all_a), but_one(b, e, *all_b), p, q)
+                    whole_a, others = all_a[0] + all_a[1], all_b[0] + all_b[1] - (b + c)
+                    h = same if j == k else between(b, c, of(whole_a), of(others), p, q, u, v)
                 else:
                     h = b if j == k else of(0)
                 put(out, to, j, k, masked(h * whole, weight))
@@ -269,12 +272,13 @@ def softmax_reader(program: RowProgram, real: np.dtype[Any], forms: RowForms) ->
             x = of(get(z, start, k))
             top = x if x > top else top
             k += team
-        top = finite(top_of(top, lane, team, room))
+        top = top_of(top, lane, team, room)
+        least = finite(top)
         total = lost = np.float64(0)
         ones = 0
         k = lane
         while k < classes:
-            e = exp_difference(of(get(z, start, k)), top)
+            e = exp_difference(of(get(z, start, k)), least)
             is_one = e == of(1)
             total, lost = add(total, lost, np.float64(of(0) if is_one else e))
             ones += 1 if is_one else 0
@@ -316,18 +320,21 @@ def class_evaluator(program: RowProgram, real: np.dtype[Any], forms: RowForms) -
         if checks_y:
             inside = inside & is_inside(u, low_y, high_y)
         t = smoothed(u, factor_of(options[0], k, ()), options[1], options[2])
-        p, q = x, of(1) - x
+        p, q, e = x, of(1) - x, of(0)
         if softmax:
-            e = exp_difference(x, top)
+            e = exp_difference(x, finite(top))
             p, q, x = e * turn, complement(e, rest, turn), log_probability(x, top, mass)
         v, a, b = f(t, x, p, q, *numbers, *choices)
-        return inside, v, a, b, p, q
+        return inside, v, a, b, p, q, e
 
     return on_device(class_of)
 
 
 def adder(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callable[..., Any]:
-    """Return the function that tells whether a row is in the domain, and adds up what its classes give."""
+    """Return the function that tells whether a row is in the domain, and adds up what its classes give.
+
+    Derivatives come as two sums: of the classes whose e is 1, and of the others.
+    """
     class_of, sum_of = class_evaluator(program, real, forms), summed(forms.together)
     values = sum_of if forms.value is not None or forms.sums is not None else _not_at_all
     needs_others = program.softmax and program.pulled
@@ -337,18 +344,24 @@ def adder(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callable
 
     def add(y, z, row, lane, team, room, classes, numbers, options):  # type: ignore[no-untyped-def]
         outside = real.type(0)
-        v_sum = a_sum = b_sum = np.float64(0)
+        v_sum = a_top = a_below = b_top = b_below = np.float64(0)
         k = lane
         while k < classes:
-            inside, v, a, b, _, _ = class_of(y, z, row, k, numbers, options)
+            inside, v, a, b, _, _, e = class_of(y, z, row, k, numbers, options)
             outside = outside if inside else real.type(1)
             v_sum += v
-            a_sum += a
-            b_sum += b
+            if e == real.type(1):
+                a_top += a
+                b_top += b
+            else:
+                a_below += a
+                b_below += b
             k += team
         is_inside = worst(outside, lane, team, room) == real.type(0)
-        value, all_a = values(v_sum, lane, team, room), slopes(a_sum, lane, team, room)
-        return is_inside, value, all_a, bends(b_sum, lane, team, room)
+        value = values(v_sum, lane, team, room)
+        all_a = slopes(a_top, lane, team, room), slopes(a_below, lane, team, room)
+        all_b = bends(b_top, lane, team, room), bends(b_below, lane, team, room)
+        return is_inside, value, all_a, all_b
 
     return on_device(add)
 

@@ -150,10 +150,11 @@ def _arrange(
 
 def _options(program: RowProgram, z: View, real: np.dtype[Any]) -> tuple[Any, ...]:
     """Return what multiplies targets, how they are smoothed, the label left out, and what multiplies results."""
-    numbers = (program.smoothing, program.smoothing / z.shape[-1], program.scale)
+    scale = program.scale / (z.shape[-1] if program.averaged else 1)
+    numbers = (program.smoothing, program.smoothing / z.shape[-1], scale)
     with np.errstate(over="ignore"):  # a number beyond float32 is infinite there, as on the CPU
-        smoothing, share, scale = map(real.type, numbers)
-    return _factors(program, z, real), smoothing, share, program.ignored or 0, scale
+        smoothing, share, factor = map(real.type, numbers)
+    return _factors(program, z, real), smoothing, share, program.ignored or 0, factor
 
 
 def _numbers(program: RowProgram, real: np.dtype[Any]) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,18 @@ import pytest
 from numba import cuda, from_dtype, types
 
 import nbloss
-from tests.cases import CASES
+from tests.cases import CASES, ROW_CASES
 from tests.cuda.nodriver import Capability, Code, code_of, type_of, what_is_missing
 
 if missing := what_is_missing():
     pytest.skip(f"needs {missing}", allow_module_level=True)
 
 from nbloss._compile import inlined
-from nbloss._cuda import pointwise, sums
+from nbloss._cuda import pointwise, row_kernels, sums
 from nbloss._cuda.arrays import BFLOAT16
 from nbloss._cuda.layout import NUMBER, Form
+from nbloss._cuda.row_kernels import RowForms
+from nbloss._cuda.row_targets import Targets
 from nbloss.losses.regression._residual import residual
 
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
@@ -167,3 +170,123 @@ def test_what_rounding_took_away_is_computed(real: Any, capability: Capability) 
 
     code = code_of(cuda.jit(kernel), [types.Array(from_dtype(real), 1, "C")] * 4, capability)
     assert code.count(r"\b(add|sub)\.(rn\.)?f") == 6
+
+
+# Losses of rows
+
+ROW_LOSSES = list({(id(loss._program.kernels), bool(loss._program.smoothing)): loss for loss in ROW_CASES}.values())  # type: ignore[attr-defined]
+"""One of those that share their kernels, with smoothing and without."""
+
+MOST_FOR_ROWS = 128
+"""With so many registers, 2 blocks of 256 threads share a multiprocessor."""
+
+IN_SUMS = {"mov", "add", "sub", "cvt", "ld", "st", "selp", "setp"}
+"""What double precision does in a loss in single precision: it adds up, and finds the greatest of a team."""
+
+
+def rows_code(
+    loss: Any, want: str, real: Any, capability: Capability = HOPPER, *, rank: int = 1, labels: Any = None,
+    z: Any = None, w: Any = None, out: Any = None, together: bool = False, has_factors: bool = False,
+    is_ignoring: bool = False,
+) -> Code:  # fmt: skip
+    """Return the code for labels of a dtype or, without one, for rows of targets; "m" is for the matrix."""
+    program, strided = loss._program, Form(rank, real)
+    sparse = program.sparse and program.softmax and labels is not None and not program.smoothing
+    targets = Targets(
+        labels and Form(rank, labels), None if labels else strided, w and (w if w == NUMBER else Form(rank, w)),
+        Form(0, real) if has_factors else None, NUMBER if is_ignoring else None, sparse,
+    )  # fmt: skip
+    number, whole = from_dtype(real), types.int64
+    factors = types.Array(number, 1, "C") if has_factors else whole
+    options = types.Tuple((factors, number, number, whole, number))
+    numbers = types.Tuple([number] * len(program.numbers))
+    of_rows = Form(rank, z or real)
+    lengths = types.UniTuple(whole, rank)
+    y = type_of(targets.labels) if labels else row_type(targets.rows)
+    arguments = [whole, whole, whole, lengths, y, row_type(of_rows), type_of(targets.w, number), numbers, options]
+    if want == "m":
+        forms = RowForms(of_rows, targets, None, hessian=strided, together=together)
+        return code_of(
+            cuda.jit(row_kernels.pairing(program, real, forms)), [*arguments, row_type(strided, 2)], capability
+        )
+    value, gradient, hessian = (Form(rank, out or real) if letter in want else None for letter in "vgh")
+    into = Form(0, DOUBLE) if "s" in want else None
+    pull = into if "s" in want and "g" in want else NUMBER
+    forms = RowForms(of_rows, targets, pull, value, gradient, hessian, into, together)
+    arguments += [type_of(pull, number), type_of(value), row_type(gradient), row_type(hessian), type_of(into)]
+    return code_of(cuda.jit(row_kernels.filling(program, real, forms)), arguments, capability)
+
+
+def row_type(form: Any, axes: int = 1) -> Any:
+    """Return the type of the operand of an array with *axes* beside those of the rows."""
+    if form is None:
+        return types.int64
+    return types.Tuple((*type_of(form).types, types.UniTuple(types.int64, axes)))
+
+
+def assert_lean_rows(code: Code, real: Any, double: bool = False) -> None:
+    """Look for spills, calls, atomics and, in single precision, for double precision outside of sums."""
+    calls, atomics = code.count(r"\bcall\b"), code.count(r"\b(atom|red)\.")
+    assert code.stack == code.spilled == calls == atomics == 0 and code.registers <= MOST_FOR_ROWS
+    if real == SINGLE and not double:
+        body = code.ptx[code.ptx.index(".entry") :]
+        assert {name.split(".")[0] for name in re.findall(r"([\w.]+)\.f64", body)} <= IN_SUMS
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "together"])
+@pytest.mark.parametrize("capability", [AMPERE, HOPPER, pytest.param(BLACKWELL, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("loss", ROW_LOSSES, ids=repr)
+def test_rows(loss: nbloss.Loss, capability: Capability, together: bool) -> None:
+    for real, want in ((SINGLE, "gh"), (DOUBLE, "gh"), (SINGLE, "sg"), (DOUBLE, "m")):
+        for labels in (np.dtype(np.int64), None):
+            code = rows_code(loss, want, real, capability, labels=labels, together=together)
+            assert_lean_rows(code, real)
+            assert bool(code.count(r"\bbar\.sync")) == (together or "s" in want)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "together"])
+@pytest.mark.parametrize("loss", ROW_LOSSES, ids=repr)
+def test_all_rows(loss: nbloss.Loss, together: bool) -> None:
+    labels = np.dtype(np.int32)
+    for real, rank in itertools.product((SINGLE, DOUBLE), (1, 3)):
+        for want in ("v", "g", "h", "gh", "vg", "s", "sg", "m"):
+            more = {"rank": rank, "together": together, "w": real, "has_factors": True}
+            assert_lean_rows(rows_code(loss, want, real, labels=labels, is_ignoring=True, **more), real)
+            assert_lean_rows(rows_code(loss, want, real, **more), real)
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "together"])
+def test_rows_without_values_take_no_logarithm(together: bool) -> None:
+    for want, has_log in (("v", True), ("g", False), ("gh", False)):
+        for labels in (np.dtype(np.int64), None):
+            code = rows_code(nbloss.CrossEntropy(), want, DOUBLE, labels=labels, together=together)
+            assert bool(code.count(LOG_2[DOUBLE])) == has_log
+
+
+@pytest.mark.parametrize("name", [*DTYPES, "bfloat16"])
+def test_dtypes_of_rows(name: str) -> None:
+    """Only labels and weights that are in double precision are read in it."""
+    dtype = BFLOAT16 if name == "bfloat16" else np.dtype(name)
+    loss = nbloss.CrossEntropy()
+    for together in (False, True):
+        code = rows_code(loss, "gh", SINGLE, labels=dtype, is_ignoring=True, together=together)
+        assert_lean_rows(code, SINGLE, double=name == "float64")
+    assert_lean_rows(rows_code(loss, "gh", DOUBLE, labels=dtype, z=dtype, w=dtype), DOUBLE)
+    if "float" in name and name != "float64":
+        code = rows_code(loss, "gh", SINGLE, labels=dtype, z=dtype, w=dtype, out=dtype)
+        assert_lean_rows(code, SINGLE)
+
+
+@pytest.mark.parametrize("capability", [AMPERE, HOPPER])
+@pytest.mark.parametrize("has_factors", [False, True])
+def test_weights_of_rows(has_factors: bool, capability: Capability) -> None:
+    whole, factors = types.int64, Form(0, DOUBLE) if has_factors else None
+    labels, rows, into = Form(1, np.dtype(np.int64)), Form(1, SINGLE), Form(0, DOUBLE)
+    for targets, y in (
+        (Targets(labels, None, Form(1, SINGLE), factors, NUMBER, False), type_of(labels)),
+        (Targets(None, rows, Form(1, SINGLE), factors, None, False), row_type(rows)),
+    ):
+        lengths = types.UniTuple(whole, 1)
+        arguments = [whole, whole, whole, lengths, y, type_of(targets.w), type_of(factors), whole, type_of(into)]
+        assert_lean(code_of(cuda.jit(row_kernels.weighing(targets, into)), arguments, capability))
