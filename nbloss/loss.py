@@ -51,19 +51,14 @@ def vector(default: float | None, within: Interval = REAL, *, optional: bool = F
     return dataclasses.field(default=default, metadata={"kind": "vector", "within": within, "optional": optional})
 
 
-def label(default: int | None = None) -> Any:
-    """Declare a whole number that stands for a label, or None."""
-    return dataclasses.field(default=default, metadata={"kind": "label", "optional": True})
+def label() -> Any:
+    """Declare a whole number that stands for a label, or None, which is the default."""
+    return dataclasses.field(default=None, metadata={"kind": "label"})
 
 
 def choice(default: Any, *options: Any) -> Any:
     """Declare one of a few options, which selects code: each option is compiled on its own."""
     return dataclasses.field(default=default, metadata={"kind": "choice", "options": options})
-
-
-def whole() -> Any:
-    """Declare a whole number or None, which is the default."""
-    return dataclasses.field(default=None, metadata={"kind": "whole"})
 
 
 def classes(default: str, *options: str) -> Any:
@@ -215,16 +210,12 @@ def _checked(owner: str, field: dataclasses.Field[Any], value: Any) -> Any:
                 return value
         wanted = " or ".join(map(repr, field.metadata["options"]))
         raise ValueError(f"{owner}: {field.name} must be {wanted}, got {value!r}")
-    if kind == "whole":
-        return _checked_whole(f"{owner}: {field.name}", value)
+    if kind == "label":
+        return _checked_label(f"{owner}: {field.name}", value)
     if kind == "classes":
         return _checked_classes(f"{owner}: {field.name}", field.metadata["options"], value)
     if value is None and field.metadata.get("optional"):
         return None
-    if kind == "label":
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-            raise TypeError(f"{owner}: {field.name} must be a whole number or None, got {value!r}")
-        return int(value)
     several = kind == "vector" and isinstance(value, Sequence) and not isinstance(value, str)
     wanted = f"a finite number in {within}" + (", or a tuple of such numbers" if kind == "vector" else "")
     for x in value if several else (value,):
@@ -237,7 +228,7 @@ def _checked(owner: str, field: dataclasses.Field[Any], value: Any) -> Any:
     return tuple(map(float, value)) if several else float(value)
 
 
-def _checked_whole(name: str, value: Any) -> int | None:
+def _checked_label(name: str, value: Any) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
         raise TypeError(f"{name} must be a whole number or None, got {value!r}")
     return None if value is None else int(value)

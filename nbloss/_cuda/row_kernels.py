@@ -96,7 +96,6 @@ def sparse(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callabl
     softmax_of, label_of = softmax_reader(program, real, forms), label_reader(forms.targets)
     factor_of, weight_of = number_reader(forms.targets.factors, real), number_reader(forms.targets.w, real)
     fills = forms.gradient is not None or forms.hessian is not None
-    one = of(1)
 
     def evaluate(i, lane, team, room, classes, is_mine, lengths, y, z, w, numbers, options, factor, gradient, hessian):  # type: ignore[no-untyped-def]
         factors, _, _, ignored, scale = options

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbloss.families.ordered import Margins
-from nbloss.loss import choice, whole
+from nbloss.loss import choice, label
 from nbloss.losses.segmentation import _jaccard
 
 
@@ -42,7 +42,7 @@ class LovaszHinge(Margins):
     """
 
     per_image: bool = choice(False, True, False)
-    ignore_index: int | None = whole()
+    ignore_index: int | None = label()
 
     increment = staticmethod(_jaccard.increment)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nbloss.families.ordered import Classes
-from nbloss.loss import REAL, UNIT, Domain, choice, classes, whole
+from nbloss.loss import REAL, UNIT, Domain, choice, classes, label
 from nbloss.losses.segmentation import _jaccard
 
 
@@ -53,7 +53,7 @@ class LovaszSoftmax(Classes):
 
     classes: str | tuple[int, ...] = classes("present", "present", "all")
     per_image: bool = choice(False, True, False)
-    ignore_index: int | None = whole()
+    ignore_index: int | None = label()
     from_logits: bool = choice(True, True, False)
 
     increment = staticmethod(_jaccard.increment)
