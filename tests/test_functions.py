@@ -155,6 +155,10 @@ def test_smoothing_and_weights_as_they_are_defined() -> None:
     plain = nbloss.CrossEntropy(class_weight=tuple(c))
     assert plain(y, z) == pytest.approx(-(c[y] * logs[np.arange(50), y]).sum() / c[y].sum(), rel=1e-13)
     assert plain(y, z) == pytest.approx(plain(np.eye(4)[y], z), rel=1e-13)
+    uniform = nbloss.CrossEntropy(class_weight=2.5)  # in the divisor of a mean, too
+    assert uniform(y, z) == pytest.approx(nbloss.CrossEntropy()(y, z), rel=1e-13)
+    assert uniform.value(y, z, reduction="sum") == pytest.approx(2.5 * nbloss.CrossEntropy()(y, z) * 50, rel=1e-13)
+    assert np.isnan(nbloss.CrossEntropy(class_weight=0.0)(y, z))
     doubled = nbloss.Focal(alpha=2.0)
     assert doubled(y, z) == pytest.approx(2 * nbloss.Focal()(y, z), rel=1e-13)
 

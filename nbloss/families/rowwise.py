@@ -237,8 +237,11 @@ class Rowwise(Loss):
         results, outs = _arrays.results_for(
             backend, names, [shape_of[letter] for letter in letters], reduced, z, y_pred, out, (y, z, w)
         )
+        program, weight = self._program, self.parameters.get("class_weight")
+        if reduction == "mean" and isinstance(weight, float):  # which multiplies the sum and its divisor alike
+            program = program._replace(scale=_arrays.divide(program.scale, weight))
         kernels = getattr(backend, self.engine)
-        kernels.run(self._program, letters, reduction == "mean", y, z, w, outs, _arrays.real_of(z.dtype))
+        kernels.run(program, letters, reduction == "mean", y, z, w, outs, _arrays.real_of(z.dtype))
         if out is None and reduced:
             results[0] = backend.number(results[0])
         return results[0] if len(names) == 1 else tuple(results)
@@ -247,13 +250,13 @@ class Rowwise(Loss):
 # Maps of rows
 
 
-def row_map(program: RowProgram, x: Any) -> Any:
-    """Return what the formula of *program* gives as its first derivative, for each element."""
+def row_map(program: RowProgram, x: Any, want: str = "g") -> Any:
+    """Return what the formula of *program* gives as its first ("g") or second ("h") derivative, for each element."""
     backend = backend_of(x=x)
     z = backend.as_array(x, "x")
     _arrays.check_rows(z)
     result = backend.empty(z.shape, _arrays.real_of(z.dtype), z, x)
-    backend.rowwise.run(program, "g", False, z, z, None, [backend.as_output(result)], _arrays.real_of(z.dtype))
+    backend.rowwise.run(program, want, False, z, z, None, [backend.as_output(result)], _arrays.real_of(z.dtype))
     return result
 
 

@@ -82,6 +82,8 @@ def expected(loss: nbloss.Loss, y: Any, z: np.ndarray, w: Any = None) -> dict[tu
         if isinstance(factors, tuple):
             of_rows = np.array(factors)[y.astype(np.int64)] if y.ndim < z.ndim else y.astype(np.float64) @ factors
             counted = np.where(weight == 0, 0, weight * of_rows)
+        elif factors is not None:
+            counted = weight * factors
         total, divisor = np.float64(v.sum()), counted.sum()
         mean, pulled = total / divisor, np.where(weight[..., None] == 0, 0, g / divisor).astype(real)
     v, g, h = (a.astype(real) for a in (v, g, h))
@@ -480,7 +482,7 @@ def test_matrix(classes: int) -> None:
     rng = np.random.default_rng(0)
     z, t, w = rng.normal(size=(3, classes)), rng.random((3, classes)), np.array([1.0, 2.0, 0.0])
     program = RowProgram(
-        squared_logarithm, (), (), Domain(REAL, REAL), True, True, False, None, False, 0.0, None, 0.5, {}
+        squared_logarithm, (), (), Domain(REAL, REAL), True, True, False, None, False, 0.0, None, 0.5, False, {}
     )
     from nbloss import _cuda
 
