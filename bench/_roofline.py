@@ -30,3 +30,14 @@ def dot(a: Any, b: Any, sums: Any) -> None:
         for i in range(a_part.size):
             total += a_part[i] * b_part[i]
         sums[block] = total
+
+
+@njit(parallel=True)
+def spread(a: Any, b: Any, c: Any) -> None:
+    """Read one array and write two, as gradient and Hessian of rows of logits do."""
+    for block in prange((a.size + BLOCK - 1) // BLOCK):
+        start, stop = block * BLOCK, min(a.size, (block + 1) * BLOCK)
+        a_part, b_part, c_part = a[start:stop], b[start:stop], c[start:stop]
+        for i in range(a_part.size):
+            b_part[i] = a_part[i] + a_part[i]
+            c_part[i] = a_part[i] * a_part[i]

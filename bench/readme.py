@@ -51,6 +51,26 @@ def ordered() -> str:
     return _common.table(["10 million pixels", "dtype", "nbloss, ms", "times as long", "who"], rows)
 
 
+def rowwise() -> str:
+    """Return the table of the cross-entropy of rows."""
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for r in _common.read("rowwise"):
+        line = cells.setdefault((r["classes"], r["dtype"]), {})
+        name = "Fortran order" if "Fortran" in r["work"] else r["against"]
+        line[name] = f"{float(r['ratio']):.2f}" + (f" ({r['goal']})" if r["goal"] else "")
+    names = ["copy", "Fortran order", "scikit-learn", "NumPy", "PyTorch"]
+    head = [
+        "classes",
+        "dtype",
+        "against a copy (goal)",
+        "in Fortran order",
+        "scikit-learn (goal)",
+        "NumPy",
+        "PyTorch (goal)",
+    ]
+    return _common.table(head, [[*key, *(line.get(name, "") for name in names)] for key, line in cells.items()])
+
+
 def place() -> str:
     """Return one line about the machine of the results."""
     row = _common.read("pointwise")[0]
@@ -75,7 +95,7 @@ def rewritten(text: str) -> str:
     """Return the README with what stands between ``<!-- name -->`` and ``<!-- end -->`` made anew."""
 
     def part(match: re.Match[str]) -> str:
-        make = {x.__name__: x for x in (losses, memory, others, ordered, overhead, place)}[match[1]]
+        make = {x.__name__: x for x in (losses, memory, others, ordered, overhead, place, rowwise)}[match[1]]
         return f"<!-- {match[1]} -->\n{make()}<!-- end -->"
 
     return re.sub(r"<!-- (\w+) -->\n.*?<!-- end -->", part, text, flags=re.DOTALL)

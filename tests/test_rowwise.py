@@ -186,7 +186,7 @@ def test_ignored_rows(index: int) -> None:
         loss(np.eye(4)[:3], z[:3])
 
 
-@pytest.mark.parametrize("classes", [1, 2, 3, 48, 49, 64, 65, 130])
+@pytest.mark.parametrize("classes", [1, 2, 3, 24, 25, 64, 65, 130])
 @pytest.mark.parametrize("labels", [True, False])
 def test_numbers_of_classes(labels: bool, classes: int) -> None:
     loss = nbloss.CrossEntropy()

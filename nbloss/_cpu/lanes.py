@@ -16,9 +16,9 @@ LANES = 64
 
 
 @register_jitable(**INLINE)
-def fold(lanes: Any) -> None:
-    """Add up the lanes in a tree; the sum is left in the first."""
-    half = LANES // 2
+def fold(lanes: Any, count: int = LANES) -> None:
+    """Add up so many lanes, a power of 2, in a tree; the sum is left in the first."""
+    half = count // 2
     while half > 0:
         for j in range(half):
             lanes[j] += lanes[j + half]

@@ -16,8 +16,9 @@ from numba import prange
 
 from nbloss._compile import inlined
 from nbloss._cpu.blocks import add_up
-from nbloss._cpu.lanes import LANES, fold, row
+from nbloss._cpu.lanes import fold, row
 from nbloss._cpu.rows import (
+    WIDTH,
     columns_exp,
     columns_top,
     factor_of,
@@ -243,11 +244,11 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
             r = real(line_exp(z, top, None, sums[0], sums[1]))
             turn, mass = inverse_of_mass(r), log_mass(r)
         v_sum, a_top, a_below, b_top, b_below = sums[2], sums[3], sums[4], sums[5], sums[6]
-        for j in range(LANES):
+        for j in range(WIDTH):
             v_sum[j], lanes[j] = 0.0, one
             a_top[j], a_below[j], b_top[j], b_below[j] = 0.0, 0.0, 0.0, 0.0
-        for first in range(0, z.size, LANES):
-            some = z[first : first + LANES]
+        for first in range(0, z.size, WIDTH):
+            some = z[first : first + WIDTH]
             for j in range(some.size):
                 u = target_of(y, i, first + j, real)
                 inside = is_inside(u, bounds[0], bounds[1]) & is_inside(some[j], bounds[2], bounds[3])
@@ -265,13 +266,13 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                 else:
                     v, a, b = f(t, some[j], some[j], one - some[j], *numbers, *choices)
                 v_sum[j] += v
-        fold(v_sum)
-        fold(a_top)
-        fold(a_below)
-        fold(b_top)
-        fold(b_below)
+        fold(v_sum, WIDTH)
+        fold(a_top, WIDTH)
+        fold(a_below, WIDTH)
+        fold(b_top, WIDTH)
+        fold(b_below, WIDTH)
         factor = weight
-        for j in range(LANES):
+        for j in range(WIDTH):
             factor *= lanes[j]  # nan where an element of the row lies outside the domain
         pull = factor * options.pull
         if gradient is not None or hessian is not None:
@@ -317,7 +318,7 @@ def _driven(block: Any, by_lines: bool, by_columns: bool) -> Any:
         n, classes = z.shape if by_lines else (z.shape[1], z.shape[0])
         blocks = (n + at_once - 1) // at_once
         totals = np.empty(blocks)
-        room = classes * at_once if by_columns else LANES
+        room = classes * at_once if by_columns else WIDTH
         for chunk in prange((blocks + CHUNK - 1) // CHUNK):
             wide, narrow = np.empty((3, room), z.dtype), np.empty((10, MOST), z.dtype)
             sums = np.empty((7, MOST))

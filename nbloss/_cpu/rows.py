@@ -11,12 +11,13 @@ from numba.extending import overload, register_jitable
 from nbloss import _rows
 from nbloss._compile import INLINE, inlined
 from nbloss._cpu.blocks import part
-from nbloss._cpu.lanes import LANES, fold
+from nbloss._cpu.lanes import fold
 from nbloss._math import exp_difference
 from nbloss._rows import finite
 
 STRIP = 32  # rows that are written back together, while their lines are in the cache
-SUM = 64 * LANES  # so many numbers are added up without compensation
+WIDTH = 32  # classes of a line that are worked on beside each other: few enough that short lines fill them often
+SUM = 128 * WIDTH  # so many numbers are added up without compensation
 
 for _function in _rows.FUNCTIONS:
     inlined(_function)
@@ -158,18 +159,18 @@ def columns_exp(z: Any, e: Any, top: Any, least: Any, rest: Any, ones: Any) -> N
 @register_jitable(**INLINE)
 def line_top(z: Any, lanes: Any) -> Any:
     """Return the greatest prediction of a row; nan may be passed over."""
-    for j in range(LANES):
+    for j in range(WIDTH):
         lanes[j] = z[0]
-    whole = z.size - z.size % LANES
-    for first in range(0, whole, LANES):
-        some = z[first : first + LANES]
-        for j in range(LANES):
+    whole = z.size - z.size % WIDTH
+    for first in range(0, whole, WIDTH):
+        some = z[first : first + WIDTH]
+        for j in range(WIDTH):
             lanes[j] = some[j] if some[j] > lanes[j] else lanes[j]
     some = z[whole:]
     for j in range(some.size):
         lanes[j] = some[j] if some[j] > lanes[j] else lanes[j]
     top = lanes[0]
-    for j in range(1, LANES):
+    for j in range(1, WIDTH):
         top = lanes[j] if lanes[j] > top else top
     return top
 
@@ -180,15 +181,15 @@ def line_exp(z: Any, top: Any, e: Any, sums: Any, ones: Any) -> Any:
     total, lost, others, top = 0.0, 0.0, -1.0, finite(top)
     for start in range(0, z.size, SUM):
         stop = min(z.size, start + SUM)
-        for j in range(LANES):
+        for j in range(WIDTH):
             sums[j], ones[j] = 0.0, 0.0
-        whole = stop - (stop - start) % LANES
-        for first in range(start, whole, LANES):
-            last = first + LANES
-            _line_exp(z[first:last], top, part(e, first, last), sums, ones, LANES)
+        whole = stop - (stop - start) % WIDTH
+        for first in range(start, whole, WIDTH):
+            last = first + WIDTH
+            _line_exp(z[first:last], top, part(e, first, last), sums, ones, WIDTH)
         _line_exp(z[whole:stop], top, part(e, whole, stop), sums, ones, stop - whole)
-        fold(sums)
-        fold(ones)
+        fold(sums, WIDTH)
+        fold(ones, WIDTH)
         after = total + sums[0]
         back = after - total
         total, lost = after, lost + ((total - (after - back)) + (sums[0] - back))

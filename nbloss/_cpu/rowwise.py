@@ -23,7 +23,7 @@ from nbloss._row_program import RowProgram
 NO_LABEL = -(2**63)
 """Stands for the label that is ignored where none is: it is no label."""
 
-FEW = 48
+FEW = 24
 """Up to so many classes, rows are transposed."""
 
 
