@@ -108,12 +108,13 @@ def columns_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                 column, beside, me = e[k], other[k], real(k)
                 for i in range(rows):
                     p, q = column[i] * inverse[i], complement(column[i], r[i], inverse[i])
-                    is_own = own[i] == me
+                    # loaded first: a load that may not happen becomes a gather
+                    is_own, slope_here, bend_here, mine = own[i] == me, own_slope[i], own_bend[i], weight[i]
+                    g, h = -(slope[i] * p), (bend[i] * p) * p - (slope[i] * p) * q
                     if gradient is not None:
-                        beside[i] = masked(own_slope[i] if is_own else -(slope[i] * p), weight[i])
+                        beside[i] = masked(slope_here if is_own else g, mine)
                     if hessian is not None:
-                        h = own_bend[i] if is_own else (bend[i] * p) * p - (slope[i] * p) * q
-                        column[i] = masked(h, weight[i])
+                        column[i] = masked(bend_here if is_own else h, mine)
             if gradient is not None:
                 store(other, first, gradient)
             if hessian is not None:
