@@ -111,8 +111,14 @@ def worst(loss: Any, y: np.ndarray, z: np.ndarray) -> list[tuple[Any, ...]]:
     return found
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(("loss", "labels"), KINDS, ids=repr)
+ORACLE = [
+    pytest.param(loss, labels, dtype, marks=pytest.mark.slow if dtype == np.float32 and not labels else ())
+    for loss, labels in KINDS
+    for dtype in (np.float64, np.float32)
+]
+
+
+@pytest.mark.parametrize(("loss", "labels", "dtype"), ORACLE, ids=repr)
 def test_oracle(loss: Any, labels: bool, dtype: type) -> None:
     errors = worst(loss, *rows(loss, 40, dtype, labels=labels))
     assert all(error[0] <= allowed(loss) for error in errors), errors
