@@ -62,7 +62,7 @@ class _Constants(NamedTuple):
     """0 as it comes from :func:`_exponent_and_mantissa`."""
 
 
-_CONSTANTS = {
+CONSTANTS = {
     types.float32: _Constants(
         exp_low=-108.0,
         exp_high=89.0,
@@ -95,7 +95,7 @@ def _constants(context: Any, x: Any) -> Any:
     """Return the constants for the type of x."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        values = [ir.Constant(arguments[0].type, value) for value in _CONSTANTS[x]]
+        values = [ir.Constant(arguments[0].type, value) for value in CONSTANTS[x]]
         return context.make_tuple(builder, signature.return_type, values)
 
     return types.NamedUniTuple(x, len(_Constants._fields), _Constants)(x), generate
@@ -129,23 +129,22 @@ def _polynomial(coefficients: dict[Any, tuple[float, ...]]) -> Any:
 
 
 # (exp(r) - 1 - r) / r^2 for |r| <= ln 2 / 2: 2^-26.1 and 2^-55.5 of exp(r) - 1
-_exp_tail = _polynomial(
-    {
-        types.float32: (0.49999997, 0.16666545, 0.04166752, 0.00836639, 0.0013862732),
-        types.float64: (
-            0.5000000000000006,
-            0.16666666666666613,
-            0.04166666666657391,
-            0.00833333333337427,
-            0.001388888893225331,
-            0.00019841269752244106,
-            2.480150461048201e-05,
-            2.7557377781552863e-06,
-            2.7626259370263505e-07,
-            2.5063204504939074e-08,
-        ),
-    }
-)
+EXP_TAIL: dict[Any, tuple[float, ...]] = {
+    types.float32: (0.49999997, 0.16666545, 0.04166752, 0.00836639, 0.0013862732),
+    types.float64: (
+        0.5000000000000006,
+        0.16666666666666613,
+        0.04166666666657391,
+        0.00833333333337427,
+        0.001388888893225331,
+        0.00019841269752244106,
+        2.480150461048201e-05,
+        2.7557377781552863e-06,
+        2.7626259370263505e-07,
+        2.5063204504939074e-08,
+    ),
+}
+_exp_tail = _polynomial(EXP_TAIL)
 
 # R(z) / z where log(1 + f) = f - s (f - R(s^2)), for -1/4 <= f <= 1/2, z <= 0.04: 2^-28.3 and 2^-55.8
 _log_tail = _polynomial(
