@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import math
 import sys
+import threading
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ import numpy as np
 from numba import config, cuda
 
 from nbloss._arrays import check_dtype, is_bfloat16
+from nbloss._cuda import device
+from nbloss._cuda.launch import Memory, Pointer, watched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,13 +116,33 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any], z: View, like: Any) -> A
     for axis in reversed(axes):
         strides[axis] = step
         step *= max(1, shape[axis])
+    result = room(shape, dtype, tuple(strides), like, z.stream)
+    if watched.tape is not None:
+        watched.tape.note_room(result, (shape, dtype, tuple(strides)), like, z.stream)
+    return result
+
+
+def room(shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...], like: Any, stream: int) -> Any:
+    """Return an array of the library that *like* is of, with this layout, for use on the stream with this handle."""
     if _is(like, "cupy", "ndarray"):
         cupy = sys.modules["cupy"]
-        return cupy.ndarray(shape, dtype, memptr=cupy.empty(math.prod(shape), dtype).data, strides=tuple(strides))
+        return cupy.ndarray(shape, dtype, memptr=cupy.empty(math.prod(shape), dtype).data, strides=strides)
     if _is(like, "torch", "Tensor"):
         steps = [stride // dtype.itemsize for stride in strides]
         return like.new_empty_strided(shape, steps, dtype=getattr(sys.modules["torch"], dtype.name))
-    return cuda.device_array(shape, dtype, strides=tuple(strides), stream=_stream(z.stream))
+    if _is(like, "jax", "Array"):  # whose arrays have one order only
+        result = sys.modules["jax.numpy"].zeros(shape, dtype, device=next(iter(like.devices())))
+        if result.dtype != dtype:
+            raise TypeError(f"y_pred must not need results in {dtype} unless JAX has them: set jax_enable_x64")
+        return result
+    return cuda.device_array(shape, dtype, strides=strides, stream=_stream(stream))
+
+
+def extent(x: Any) -> tuple[int, int]:
+    """Return how far from its first element, in bytes, the memory of an array begins and ends."""
+    a = _view(x, "an array")
+    low = -a.start * a.dtype.itemsize
+    return low, low + a.extent * a.dtype.itemsize
 
 
 def to_last(a: View, axis: int) -> View:
@@ -136,38 +159,117 @@ def number(a: Any) -> Any:
 
 
 def memory(a: View) -> Any:
-    """Return all the memory from the lowest to the highest element of *a*, as a vector for numba."""
-    dtype = np.dtype(np.uint16) if is_bfloat16(a.dtype) else a.dtype
-    data = (a.address - a.start * dtype.itemsize, False)
-    interface = {"shape": (a.extent,), "typestr": dtype.str, "data": data, "version": 3}
+    """Return all the memory from the lowest to the highest element of *a*, as a vector for a kernel."""
     if config.ENABLE_CUDASIM:
-        return _simulated()(_from_interface(interface))
-    return cuda.from_cuda_array_interface(interface, owner=a.owner, sync=False)
+        return _simulated()(_from_interface(_whole(a)))
+    return Memory(_lowest(a), _stored(a), a.owner, a.extent)
 
 
-@functools.lru_cache(maxsize=64)
+def pointer(a: View) -> Any:
+    """Return the lowest element of *a*, for a kernel that indexes it and asks nothing else of it."""
+    return memory(a) if config.ENABLE_CUDASIM else Pointer(_lowest(a), _stored(a), a.owner)
+
+
+def _stored(a: View) -> np.dtype[Any]:
+    """Return the type in which kernels see the elements of *a*."""
+    return np.dtype(np.uint16) if is_bfloat16(a.dtype) else a.dtype
+
+
+def _lowest(a: View) -> int:
+    return a.address - a.start * a.dtype.itemsize
+
+
+def _whole(a: View) -> dict[str, Any]:
+    return {"shape": (a.extent,), "typestr": _stored(a).str, "data": (_lowest(a), False)}
+
+
 def vector(numbers: tuple[float, ...], dtype: np.dtype[Any], stream: int) -> View:
     """Return *numbers* as an array on the device, where they are copied on the stream that they are used on."""
-    return _view(cuda.to_device(np.array(numbers, dtype), stream=_stream(stream)), "a parameter")
+    return _vector(numbers, dtype, stream, 0 if config.ENABLE_CUDASIM else device.ordinal())
+
+
+@functools.lru_cache(maxsize=256)
+def _vector(numbers: tuple[float, ...], dtype: np.dtype[Any], stream: int, number: int) -> View:
+    return kept(_view(cuda.to_device(np.array(numbers, dtype), stream=_stream(stream)), "a parameter"))
+
+
+def kept(a: View) -> View:
+    """Return *a*, whose memory is kept from call to call."""
+    return a._replace(owner=Kept(a.owner))
+
+
+class Kept(NamedTuple):
+    """Says of what owns memory that it is kept from call to call."""
+
+    owner: Any
+
+
+turn = threading.RLock()
+"""Held while the kernels of a call are launched: they leave sums for each other."""
 
 
 @contextlib.contextmanager
-def in_order(*views: Any) -> Iterator[Any]:
-    """Yield the stream of the first of *views*; those of the others wait for it, and it for them, but nobody else.
+def in_order(*views: Any) -> Iterator[int]:
+    """Yield the handle of the stream of the first of *views*; those of the others wait for it, and it for them.
 
     So whatever was begun on the arrays is finished before they are read, and their memory is not used anew, by
-    libraries that keep it in the order of their streams, before it has been read.
+    libraries that keep it in the order of their streams, before it has been read. Nobody else waits. Inside, the
+    device of the arrays is the current one, and no other thread launches.
     """
+    if config.ENABLE_CUDASIM:
+        yield 0
+        return
     arrays = [a for a in views if isinstance(a, View)]
-    stream = _stream(arrays[0].stream)
-    others = [_stream(handle) for handle in {a.stream for a in arrays} - {arrays[0].stream}]
-    for other in others:
-        _wait(stream, other)
-    yield stream
-    for other in others:
-        _wait(other, stream)
-    if any(_is(a.owner, "jax", "Array") for a in arrays):  # JAX tells nobody its streams
-        (stream or cuda.default_stream()).synchronize()
+    first = arrays[0].stream
+    others = {a.stream for a in arrays} - {first}
+    is_jax = any(_is(a.owner, "jax", "Array") for a in arrays)
+    if watched.tape is not None and (others or is_jax):
+        watched.tape.spoil()
+    with turn, device.current(_device_of(arrays)):
+        _scratch.taken = 0
+        stream = _stream(first)
+        for other in others:
+            _wait(stream, _stream(other))
+        yield first
+        for other in others:
+            _wait(_stream(other), stream)
+        if is_jax:  # JAX tells nobody its streams
+            device.stream(first).sync()
+
+
+def _device_of(arrays: Sequence[View]) -> int:
+    """Return the number of the device that all arrays lie on, or raise."""
+    numbers = sorted({device.owner_of(a.address) for a in arrays if a.size}) if device.count() > 1 else []
+    if len(numbers) > 1:
+        raise ValueError(f"all arrays must lie on one CUDA device, got arrays on devices {numbers}")
+    return numbers[0] if numbers else device.ordinal()
+
+
+class _Scratch(threading.local):
+    taken = 0
+
+
+_scratch = _Scratch()
+_rooms: dict[tuple[int, int, int], View] = {}
+KEPT_UP_TO = 1 << 17
+"""So many sums are kept room for: 1 MiB."""
+
+
+def scratch(size: int, z: View) -> View:
+    """Return room for *size* sums in float64, on the stream of the predictions *z*.
+
+    It is kept for the next calls on this stream, unless it is large: so a call into given arrays allocates nothing.
+    """
+    dtype = np.dtype(np.float64)
+    if config.ENABLE_CUDASIM or size > KEPT_UP_TO:
+        return as_output(empty((size,), dtype, z, z.owner))
+    key = (device.ordinal(), z.stream, _scratch.taken)
+    _scratch.taken += 1
+    found = _rooms.get(key)
+    if found is None or found.size < size:
+        capacity = max(1 << 12, 1 << max(size - 1, 0).bit_length())
+        found = _rooms[key] = kept(_view(cuda.device_array(capacity, dtype), "scratch")._replace(stream=z.stream))
+    return found._replace(shape=(size,))
 
 
 def _view(x: Any, name: str) -> View:

@@ -21,27 +21,18 @@ from nbloss.loss import Interval
 BLOCK = 32 if config.ENABLE_CUDASIM else 256
 """Threads in a block, a power of 2. The simulator takes a millisecond to start each."""
 
-FEWEST, MOST = (1, 4) if config.ENABLE_CUDASIM else (128, 2048)
-"""Blocks in a grid. Numba warns of fewer than 128, although idle ones cost nothing; 2048 fill every device."""
+BUSY, MOST = (1, 4) if config.ENABLE_CUDASIM else (128, 2048)
+"""Blocks that keep a device busy, and blocks that fill every device."""
 
 
 def blocks_for(size: int) -> int:
     """Return how many blocks work on *size* elements."""
-    return min(MOST, max(FEWEST, -(-size // BLOCK)))
+    return min(MOST, max(1, -(-size // BLOCK)))
 
 
 def rounded(blocks: int) -> int:
-    """Return the size of a grid in which so many blocks have work: numba warns of small ones."""
-    return max(FEWEST, min(blocks, 1 << 20))
-
-
-def compiled(kernel: Callable[..., Any], name: str) -> Any:
-    """Let numba compile *kernel* at its first call for arguments of each type.
-
-    Without optimisation at link time, what runs is the code that tests look at.
-    """
-    kernel.__name__ = kernel.__qualname__ = name
-    return cuda.jit(kernel) if config.ENABLE_CUDASIM else cuda.jit(kernel, lto=False)
+    """Return the size of a grid in which so many blocks have work: not too many for a grid."""
+    return max(1, min(blocks, 1 << 20))
 
 
 def evaluator(program: Program, real: np.dtype[Any]) -> Callable[..., Any]:
@@ -95,9 +86,11 @@ def tree(x: Any) -> Any:
 
 
 @cuda.jit(device=True)
-def add_up(sums: Any) -> Any:
-    """Return, in the block's first thread, the sum of a vector."""
+def add_up(sums: Any, size: Any) -> Any:
+    """Return, in the block's first thread, the sum of so many numbers."""
     mine = float64(0)
-    for i in range(cuda.threadIdx.x, sums.size, BLOCK):
+    i = cuda.threadIdx.x
+    while i < size:
         mine += sums[i]
+        i += BLOCK
     return tree(mine)

@@ -16,7 +16,8 @@ from numba.extending import register_jitable
 from nbloss._arrays import DOUBLE, divide
 from nbloss._compile import inlined
 from nbloss._cuda.arrays import View, in_order, memory
-from nbloss._cuda.blocks import BLOCK, MOST, blocks_for, compiled, rounded, tree
+from nbloss._cuda.blocks import BLOCK, MOST, blocks_for, rounded, tree
+from nbloss._cuda.launch import compiled
 from nbloss._cuda.layout import in_c_order, reader, spread, writer
 from nbloss._cuda.pointwise import as_weight_of
 from nbloss._cuda.setwise import reduce

@@ -20,7 +20,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from nbloss._arrays import coalesce, strides_of
-from nbloss._cuda.arrays import View, memory
+from nbloss._cuda.arrays import View, pointer
 
 
 class Form(NamedTuple):
@@ -78,13 +78,13 @@ def spread(a: Any, shape: tuple[int, ...]) -> Any:
 def alone(a: Any) -> tuple[Any, Any]:
     """Return form and operand of a contiguous vector, a number or None."""
     if isinstance(a, View):
-        return Form(0, a.dtype), memory(a)
+        return Form(0, a.dtype), pointer(a)
     return (None, 0) if a is None else (NUMBER, a)
 
 
 def strided(a: View, steps: tuple[int, ...]) -> tuple[Any, Any]:
     """Return form and operand of an array from its strides, in elements."""
-    return Form(len(steps), a.dtype), (memory(a), a.start, steps)
+    return Form(len(steps), a.dtype), (pointer(a), a.start, steps)
 
 
 def on_device(function: Callable[..., Any]) -> Callable[..., Any]:

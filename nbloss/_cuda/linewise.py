@@ -17,8 +17,9 @@ from numba.extending import register_jitable
 from nbloss._arrays import DOUBLE, coalesce, divide, strides_of
 from nbloss._compile import inlined
 from nbloss._cuda import pointwise
-from nbloss._cuda.arrays import View, as_output, empty, in_order, memory
-from nbloss._cuda.blocks import BLOCK, blocks_for, compiled, tree
+from nbloss._cuda.arrays import View, as_output, empty, in_order, pointer
+from nbloss._cuda.blocks import BLOCK, blocks_for, tree
+from nbloss._cuda.launch import compiled
 from nbloss._cuda.layout import NUMBER, Form, alone, as_it_is, place_of, reader, writer
 from nbloss._cuda.lines import BFloat16Line, Line
 from nbloss._cuda.sums import divided, scratch
@@ -140,7 +141,7 @@ def _arranged(y: Any, z: View, w: Any, results: Sequence[Any]) -> tuple[tuple[in
 def _operand(a: View, strides: Sequence[int], rank: int) -> tuple[Any, ...]:
     """Return memory, place of element 0, steps along the axes of the rows and, if there is one, within a row."""
     size = a.dtype.itemsize
-    operand = memory(a), a.start, tuple(s // size for s in strides)
+    operand = pointer(a), a.start, tuple(s // size for s in strides)
     return (*operand, a.strides[rank] // size) if len(a.shape) > rank else operand
 
 

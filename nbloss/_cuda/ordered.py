@@ -19,8 +19,9 @@ from numba.extending import register_jitable
 
 from nbloss._arrays import DOUBLE, real_of
 from nbloss._compile import inlined
-from nbloss._cuda.arrays import View, as_output, empty, in_order, memory, vector
-from nbloss._cuda.blocks import BLOCK, blocks_for, compiled, tree
+from nbloss._cuda.arrays import View, as_output, empty, in_order, memory, pointer, vector
+from nbloss._cuda.blocks import BLOCK, blocks_for, tree
+from nbloss._cuda.launch import compiled
 from nbloss._cuda.layout import NUMBER, Form, reader, writer
 from nbloss._cuda.radix import DIGITS, ITEMS, TILE, before, grid_of, prefixing, sort, tiles_of
 from nbloss._cuda.sums import divided
@@ -143,8 +144,8 @@ def _operand(shape: tuple[int, ...], a: Any) -> tuple[Any, Any]:
         steps.append(size * a.dtype.itemsize)
         size *= n
     if size <= 1 or all(n == 1 or s == t for n, s, t in zip(shape, a.strides, reversed(steps), strict=True)):
-        return Form(0, a.dtype), memory(a)
-    return Form(len(shape), a.dtype), (memory(a), a.start, tuple(s // a.dtype.itemsize for s in a.strides))
+        return Form(0, a.dtype), pointer(a)
+    return Form(len(shape), a.dtype), (pointer(a), a.start, tuple(s // a.dtype.itemsize for s in a.strides))
 
 
 class _Work:

@@ -15,7 +15,8 @@ from numba import cuda
 
 from nbloss._arrays import DOUBLE, divide
 from nbloss._cuda.arrays import View, in_order, vector
-from nbloss._cuda.blocks import BLOCK, blocks_for, compiled, evaluator, plus, tree, weigh
+from nbloss._cuda.blocks import BLOCK, blocks_for, evaluator, plus, tree, weigh
+from nbloss._cuda.launch import compiled
 from nbloss._cuda.layout import Form, alone, arrange, as_it_is, reader, readers, spread, writer
 from nbloss._cuda.sums import divided, scratch
 from nbloss._program import Program

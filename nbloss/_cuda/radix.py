@@ -11,7 +11,8 @@ from typing import Any
 
 from numba import config, cuda, int64
 
-from nbloss._cuda.blocks import BLOCK, FEWEST, compiled
+from nbloss._cuda.blocks import BLOCK
+from nbloss._cuda.launch import compiled
 
 DIGIT = 8 if config.ENABLE_CUDASIM else 4
 """Bits of a digit. A block of a device has shared memory for 16 counts a thread; the simulator is faster for fewer."""
@@ -27,8 +28,8 @@ def tiles_of(size: int) -> int:
 
 
 def grid_of(blocks: int) -> int:
-    """Return how many blocks to launch for so many that have work: numba warns of few."""
-    return max(FEWEST, blocks)
+    """Return how many blocks to launch for so many that have work."""
+    return max(1, blocks)
 
 
 @cuda.jit(device=True)

@@ -14,7 +14,8 @@ import numpy as np
 
 from nbloss._arrays import DOUBLE, divide, strides_of
 from nbloss._cuda.arrays import View, in_order, memory, vector
-from nbloss._cuda.blocks import BLOCK, blocks_for, compiled
+from nbloss._cuda.blocks import BLOCK, blocks_for
+from nbloss._cuda.launch import compiled
 from nbloss._cuda.layout import NUMBER, Form, alone
 from nbloss._cuda.row_kernels import RowForms, filling, pairing, weighing
 from nbloss._cuda.row_layout import arrange_rows

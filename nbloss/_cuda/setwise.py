@@ -16,7 +16,8 @@ from numba import cuda, float64
 from nbloss._arrays import DOUBLE, divide, real_of
 from nbloss._compile import inlined
 from nbloss._cuda.arrays import View, in_order, memory
-from nbloss._cuda.blocks import BLOCK, MOST, blocks_for, compiled, ends, rounded, tree
+from nbloss._cuda.blocks import BLOCK, MOST, blocks_for, ends, rounded, tree
+from nbloss._cuda.launch import compiled
 from nbloss._cuda.layout import arrange, in_c_order, reader, spread, writer
 from nbloss._cuda.pointwise import as_weight_of
 from nbloss._cuda.sums import divided, scratch

@@ -11,7 +11,7 @@ from typing import Any
 
 from numba import cuda
 
-from nbloss._cuda.blocks import BLOCK, FEWEST
+from nbloss._cuda.blocks import BLOCK, BUSY
 from nbloss._cuda.layout import on_device
 
 FEW = 32
@@ -27,7 +27,7 @@ def team_for(rows: int, classes: int, are_apart: bool) -> int:
     Where the classes of a row *are apart* in memory, and the same class of two rows beside each other, threads side by
     side take a row each, if there are rows enough.
     """
-    if classes <= FEW or (are_apart and rows >= FEWEST * BLOCK):
+    if classes <= FEW or (are_apart and rows >= BUSY * BLOCK):
         return 1
     return int(min(BLOCK, 1 << (-(-classes // EACH) - 1).bit_length()))
 

@@ -14,7 +14,8 @@ from numba import cuda, float64
 from nbloss._arrays import DOUBLE, divide
 from nbloss._compile import inlined
 from nbloss._cuda.arrays import View, in_order
-from nbloss._cuda.blocks import BLOCK, blocks_for, compiled, tree
+from nbloss._cuda.blocks import BLOCK, blocks_for, tree
+from nbloss._cuda.launch import compiled
 from nbloss._cuda.layout import alone, in_c_order, reader, spread, writer
 from nbloss._cuda.pointwise import as_weight_of, sum_of
 from nbloss._cuda.sums import divided, scratch

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from nbloss import _arrays, links
-from nbloss._place import backend_of
+from nbloss._place import backend_of, replayed
 from nbloss._program import Program
 from nbloss.families.pointwise import WANTED, mapped
 from nbloss.loss import Loss
@@ -64,6 +64,9 @@ class Ordered(Loss):
 
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
         _arrays.check_reduction(reduction)
+        result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
+        if result is not None:
+            return result
         if sample_weight is not None:
             raise ValueError(
                 f"sample_weight must be None for {type(self).__name__}, whose elements have no losses of their own, "

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nbloss import _arrays, _statistics, links
-from nbloss._place import backend_of
+from nbloss._place import backend_of, replayed
 from nbloss._program import Program
 from nbloss.loss import REAL, Domain, Loss
 
@@ -136,6 +136,10 @@ class Pointwise(Loss):
                 result = shortcut(y_true, y_pred, sample_weight, out)
                 if result is not None:
                     return result
+        elif not are_numpy:
+            result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
+            if result is not None:
+                return result
         letters, names = WANTED[want]
         program = self._program
         backend = backend_of(y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nbloss import _arrays, links
-from nbloss._place import backend_of
+from nbloss._place import backend_of, replayed
 from nbloss._program import SetProgram
 from nbloss.families.pointwise import WANTED, mapped
 from nbloss.loss import Loss
@@ -126,6 +126,9 @@ class Setwise(Loss):
 
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
         _arrays.check_reduction(reduction)
+        result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
+        if result is not None:
+            return result
         letters, names = WANTED[want]
         backend = backend_of(y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)
         y = backend.as_array(y_true, "y_true")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -10,6 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.cuda import standin
+
+if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "0" and importlib.util.find_spec("numba_cuda"):
+    standin.driver()  # before numba looks for the driver: nothing here needs a device, or uses one that is there
+
 from numba import config, cuda
 from numba.np import numpy_support
 

@@ -38,33 +38,25 @@ def what_is_missing() -> str:
         return "a process without NUMBA_ENABLE_CUDASIM: the simulator compiles nothing"
     if getattr(cuda, "implementation", None) != "NVIDIA":
         return "numba-cuda: pip install -e '.[cuda]'"
-    from cuda.pathfinder import DynamicLibNotFoundError
-    from numba.cuda.cudadrv.error import NvvmSupportError
-
     try:
         code_of(cuda.jit(lambda: None), [], (9, 0))
-    except (ImportError, NvvmSupportError, DynamicLibNotFoundError) as error:
+    except (ImportError, RuntimeError) as error:
         return f"NVIDIA's compiler libraries, pip install -e '.[cuda]': {error}"
     return ""
 
 
 def code_of(kernel: Any, arguments: list[Any], capability: Capability) -> Code:
-    """Compile *kernel*, as :func:`numba.cuda.jit` makes it, for arguments of these types."""
-    from cuda.core import Linker, LinkerOptions, ObjectCode
+    """Compile *kernel* for arguments of these types."""
+    from nbloss._cuda import machine_code
 
     with _some_device():
-        ptx, _ = cuda.compile(
-            kernel.py_func, types.void(*arguments), device=False, abi="numba", cc=capability, output="ptx"
-        )
-    options = LinkerOptions(arch="sm_{}{}".format(*capability), verbose=True)
-    linker = Linker(ObjectCode.from_ptx(ptx.encode(), name="kernel"), options=options)
-    linker.link("cubin")
-    log = linker.get_info_log()
+        built = machine_code.build(kernel.py_func, arguments, capability)
+    log = built.log
     found = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", log)
     registers = re.search(r"Used (\d+) registers", log)
     assert found and registers, log
     stack, stored, loaded = map(int, found.groups())
-    return Code(ptx, int(registers[1]), stack, stored + loaded)
+    return Code(built.ptx, int(registers[1]), stack, stored + loaded)
 
 
 @contextlib.contextmanager
@@ -82,5 +74,5 @@ def type_of(form: Any, number: Any = types.float64) -> Any:
     if isinstance(form, str):
         return number
     dtype = np.dtype(np.uint16) if is_bfloat16(form.dtype) else form.dtype
-    vector = types.Array(from_dtype(dtype), 1, "C")
+    vector = types.CPointer(from_dtype(dtype))
     return types.Tuple((vector, types.int64, types.UniTuple(types.int64, form.rank))) if form.rank else vector

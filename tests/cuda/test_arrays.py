@@ -121,8 +121,8 @@ def test_jax_has_finished_before_and_may_go_on_after(library: Any, monkeypatch: 
             events.append("before")
 
     library("jax", Array=Traced)
-    stream = types.SimpleNamespace(synchronize=lambda: events.append("after"))
-    monkeypatch.setattr(arrays, "_stream", lambda handle: stream)
+    stream = types.SimpleNamespace(sync=lambda: events.append("after"))
+    monkeypatch.setattr(arrays.device, "stream", lambda handle: stream)
     with arrays.in_order(arrays.as_array(Traced(version=2), "y_pred")):
         events.append("within")
     assert events == ["before", "within", "after"]

@@ -150,7 +150,8 @@ def test_sums(capability: Capability) -> None:
     """They are in double precision, in shared memory and in order."""
     some = Form(0, DOUBLE)
     for forms in ((some, NUMBER, some), (some, some, some), (NUMBER, some, some)):
-        code = code_of(sums.dividing(*forms), [type_of(form) for form in forms], capability)
+        types_ = [*map(type_of, forms), types.int64, types.int64]
+        code = code_of(sums.dividing(*forms), types_, capability)
         assert_lean(code)
         assert code.count(r"\bst\.shared\.f64") and code.count(r"\badd\.(rn\.)?f64") and code.count(r"\bbar\.sync")
     code = add(nbloss.Huber(), "sg", SINGLE, capability, w=SINGLE)

@@ -122,12 +122,6 @@ def test_layouts_dtypes_and_outputs() -> None:
         HINGE(*device(y, z), 1.0)
 
 
-def test_idle_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a device there are at least 128 blocks, however little there is to do."""
-    monkeypatch.setattr("nbloss._cuda.radix.FEWEST", 3)
-    assert_same(HINGE, *image(HINGE, (9,), np.float32), "value_and_gradient")
-
-
 def test_bits_do_not_depend_on_the_run() -> None:
     y, z = image(HINGE, (2 * TILE + 3,), np.float32)
     there = device(y, z.round(1))
