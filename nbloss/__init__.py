@@ -33,6 +33,10 @@ from nbloss.losses.binary.hinge import Hinge as Hinge
 from nbloss.losses.binary.hinge_embedding import HingeEmbedding as HingeEmbedding
 from nbloss.losses.binary.perceptron import Perceptron as Perceptron
 from nbloss.losses.binary.squared_hinge import SquaredHinge as SquaredHinge
+from nbloss.losses.distribution.gamma import Gamma as Gamma
+from nbloss.losses.distribution.negative_binomial import NegativeBinomial as NegativeBinomial
+from nbloss.losses.distribution.poisson import Poisson as Poisson
+from nbloss.losses.distribution.tweedie import Tweedie as Tweedie
 from nbloss.losses.multiclass.categorical_hinge import CategoricalHinge as CategoricalHinge
 from nbloss.losses.multiclass.cross_entropy import CrossEntropy as CrossEntropy
 from nbloss.losses.multiclass.focal import Focal as Focal
@@ -48,6 +52,7 @@ from nbloss.losses.multiclass.symmetric_cross_entropy import SymmetricCrossEntro
 from nbloss.losses.regression.absolute_error import AbsoluteError as AbsoluteError
 from nbloss.losses.regression.absolute_percentage_error import AbsolutePercentageError as AbsolutePercentageError
 from nbloss.losses.regression.expectile import Expectile as Expectile
+from nbloss.losses.regression.fair import Fair as Fair
 from nbloss.losses.regression.half_squared_error import HalfSquaredError as HalfSquaredError
 from nbloss.losses.regression.huber import Huber as Huber
 from nbloss.losses.regression.log_cosh import LogCosh as LogCosh

@@ -16,6 +16,11 @@ def mean(y: Any, w: Any) -> float:
     return float((w * y).sum() / w.sum())
 
 
+def log_of_mean(y: Any, w: Any) -> float:
+    """Return the logarithm of the weighted mean, minus infinity if that is 0."""
+    return _log(mean(y, w))
+
+
 def mean_by_log1p(y: Any, w: Any) -> float:
     """Return the weighted mean taken on the scale of ``log(1 + y)``."""
     return math.expm1(mean(np.log1p(y), w))

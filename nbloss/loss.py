@@ -20,12 +20,15 @@ class Interval:
     low: float = -math.inf
     high: float = math.inf
     low_open: bool = False
+    high_open: bool = False
 
     def __contains__(self, x: float) -> bool:
-        return (self.low < x if self.low_open else self.low <= x) and x <= self.high
+        return (self.low < x if self.low_open else self.low <= x) and (
+            x < self.high if self.high_open else x <= self.high
+        )
 
     def __str__(self) -> str:
-        return f"{'(' if self.low_open else '['}{self.low:g}, {self.high:g}]"
+        return f"{'(' if self.low_open else '['}{self.low:g}, {self.high:g}{')' if self.high_open else ']'}"
 
 
 REAL = Interval()

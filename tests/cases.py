@@ -52,6 +52,12 @@ CASES = [
     nbloss.Exponential(),
     nbloss.HingeEmbedding(),
     nbloss.HingeEmbedding(margin=2.0),
+    nbloss.Fair(c=0.3),
+    nbloss.Poisson(),
+    nbloss.Gamma(),
+    nbloss.Tweedie(power=1.9),
+    nbloss.NegativeBinomial(dispersion=0.2),
+    nbloss.NegativeBinomial(dispersion=0.0),
 ]
 
 ROW_CASES = [
@@ -122,6 +128,9 @@ LINE_CASES = [
 ]
 """Losses of rows that compare the classes with each other."""
 
+LOG_LINKED = (nbloss.Poisson, nbloss.Gamma, nbloss.Tweedie, nbloss.NegativeBinomial)
+"""Losses that predict the logarithm of a mean, and leave out what no prediction moves."""
+
 REPRESENTATIVES = [nbloss.Huber(delta=1.5), nbloss.BinaryCrossEntropy(), nbloss.BinaryFocal()]
 """A loss of the residual, one with exp and log, one with a parameter that may be None."""
 
@@ -147,7 +156,7 @@ def ordinary(loss: nbloss.Loss, n: int, dtype: type = np.float64, seed: int = 0)
     if prediction == UNIT:
         z = rng.random(n)
     elif prediction == REAL:
-        z = (0 if target == UNIT else y) + rng.normal(size=n) * 2
+        z = (0 if target == UNIT or isinstance(loss, LOG_LINKED) else y) + rng.normal(size=n) * 2
     else:
         z = prediction.low + rng.exponential(2, n)
     return y.astype(dtype), z.astype(dtype)
@@ -172,6 +181,8 @@ def _extreme(loss: nbloss.Loss, n: int, dtype: type, seed: int) -> tuple[np.ndar
         if interval == UNIT:
             x = np.abs(x)
             return np.where(x > 1, 1 - np.minimum(1 / x, 1).astype(dtype), x).astype(dtype)
+        if interval.low == 0:
+            return np.abs(x)
         if interval.low == -1:
             return np.where(x > -1, x, np.where(x < -4, -1 - 2 / x, 3 + x / 2)).astype(dtype).clip(-1 + info.eps)
         return x

@@ -10,7 +10,7 @@ import pytest
 
 import nbloss
 from nbloss.loss import UNIT
-from tests.cases import CASES, ordinary
+from tests.cases import CASES, LOG_LINKED, ordinary
 
 TRAINABLE = [loss for loss in CASES if not isinstance(loss, nbloss.ZeroOne)]
 
@@ -57,6 +57,16 @@ def test_closed_forms() -> None:
     assert nbloss.Hinge().init_score(labels) == -1 and nbloss.SquaredHinge().init_score(labels) == -0.5
 
 
+def test_the_best_constant_of_a_log_link_is_the_mean() -> None:
+    y, w = np.array([0.0, 1, 2, 9]), np.array([1.0, 2, 0, 1])
+    for loss in (nbloss.Poisson(), nbloss.Tweedie(), nbloss.NegativeBinomial(dispersion=0.7)):
+        assert loss.init_score(y, w) == pytest.approx(math.log(11 / 4), rel=1e-15)
+        assert loss.init_score([0, 0]) == -math.inf
+    assert nbloss.Gamma().init_score(y[1:]) == pytest.approx(math.log(4), rel=1e-15)
+    with pytest.raises(ValueError, match=r"y_true must lie in \(0, inf\]"):
+        nbloss.Gamma().init_score(y)
+
+
 def test_one_class_lies_at_infinity() -> None:
     for loss in (nbloss.BinaryCrossEntropy(), nbloss.BinaryFocal(), nbloss.Exponential(), nbloss.Brier()):
         assert loss.init_score([1, 1]) == math.inf and loss.init_score([0, 0]) == -math.inf
@@ -81,6 +91,8 @@ def test_inverse_link(loss: Any) -> None:
     response = loss.inverse_link(z)
     if loss.domain.target == UNIT or isinstance(loss, nbloss.Exponential):
         assert ((response >= 0) & (response <= 1)).all()
+    elif isinstance(loss, LOG_LINKED):
+        np.testing.assert_allclose(response, np.exp(z.clip(None, 709)) * np.where(z > 709.5, np.inf, 1), rtol=1e-15)
     else:
         np.testing.assert_array_equal(response, z)
     assert loss.inverse_link(z.astype(np.float32)).dtype == np.float32 and (np.diff(response) >= 0).all()

@@ -13,7 +13,7 @@ import pytest
 
 import nbloss
 from nbloss.loss import REAL, UNIT
-from tests.cases import CASES, LINE_CASES, ORDERED_CASES, ROW_CASES, SET_CASES, of_sets, ordinary
+from tests.cases import CASES, LINE_CASES, LOG_LINKED, ORDERED_CASES, ROW_CASES, SET_CASES, of_sets, ordinary
 
 NAMES = {
     "mse": "SquaredError", "squared_error": "SquaredError", "l1": "AbsoluteError", "mae": "AbsoluteError",
@@ -134,6 +134,9 @@ def test_loss_laws(loss: nbloss.Loss) -> None:
     if isinstance(loss, nbloss.HingeEmbedding) or getattr(loss, "label_smoothing", 0):
         return  # a prediction that is a distance, itself the loss of a similar pair; targets that are never hard
     y, _ = ordinary(loss, 50)
+    if isinstance(loss, LOG_LINKED):
+        check_log_link(loss, y[y > 0])
+        return
     binary = loss.__module__.startswith("nbloss.losses.binary")
     if binary:
         y = np.round(np.abs(y).clip(0, 1))
@@ -147,6 +150,15 @@ def test_loss_laws(loss: nbloss.Loss) -> None:
             slack = 0
         value = loss.value(np.full_like(z, label), z, reduction="none")
         assert (value >= 0).all() and value[0] <= slack and (np.diff(value) >= 0).all(), (label, value)
+
+
+def check_log_link(loss: Any, y: np.ndarray) -> None:
+    """Check that nothing costs less than the logarithm of the target, and a larger error never less."""
+    steps = np.linspace(0, 30, 100)
+    for label in y:
+        for sign in (1, -1):
+            value = loss.value(np.full_like(steps, label), np.log(label) + sign * steps, reduction="none")
+            assert (np.diff(value) >= 0).all(), label
 
 
 @pytest.mark.parametrize("loss", SET_CASES, ids=repr)

@@ -10,7 +10,7 @@ import pytest
 from mpmath import fabs, isfinite, log1p, mp, mpf
 
 import nbloss
-from tests.cases import CASES, extreme, ordinary, rounded
+from tests.cases import CASES, LOG_LINKED, extreme, ordinary, rounded
 from tests.ulps import ulps
 
 
@@ -34,6 +34,8 @@ def largest_terms(loss: Any, y: float, z: float) -> tuple[Any, Any, Any]:
         return fabs(p - y) * terms, slope * terms, slope * max(slope, terms * max(p, 1 - p))
     if isinstance(loss, nbloss.BinaryFocal):
         return focal_terms(loss, y, z)
+    if isinstance(loss, LOG_LINKED) and y >= 0:
+        return terms_of_mean(loss, mpf(y), mpf(z))
     if isinstance(loss, nbloss.BinaryCrossEntropy | nbloss.BalancedBinaryCrossEntropy) and 0 <= y <= 1:
         smoothing = mpf(getattr(loss, "label_smoothing", 0.0))
         plain = dataclasses.replace(loss, label_smoothing=0.0) if smoothing else loss
@@ -46,6 +48,21 @@ def largest_terms(loss: Any, y: float, z: float) -> tuple[Any, Any, Any]:
 def part(share: Any, x: Any) -> Any:
     """Return the size of ``share * x``, 0 where the share is 0 or x has no bound."""
     return fabs(share * x) if share != 0 and isfinite(x) else mpf(0)
+
+
+def terms_of_mean(loss: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:
+    """Return the largest terms of a loss of a log-mean and its gradient."""
+    mean = mp.exp(z)
+    if isinstance(loss, nbloss.Poisson):
+        return max(mean, fabs(y * z)), max(mean, y), 0
+    if isinstance(loss, nbloss.Gamma):
+        return max(fabs(z), y / mean), max(1, y / mean), 0
+    if isinstance(loss, nbloss.Tweedie):
+        return 0, max(mean ** (2 - mpf(loss.power)), y * mean ** (1 - mpf(loss.power))), 0
+    a = mpf(loss.dispersion)
+    logarithm = log1p(a * mean)
+    rest = max(fabs(logarithm - z), 1 / mean) if a * mean > 1 and z > 0 else max(logarithm, fabs(z))
+    return max(logarithm / a if a else mean, y * rest), max(mean, y) / (1 + a * mean), 0
 
 
 def focal_terms(loss: nbloss.BinaryFocal, y: float, z: float) -> tuple[Any, Any, Any]:

@@ -194,5 +194,6 @@ def _readonly(dtype: Any) -> Any:
 
 def bounds_of(interval: Interval, dtype: np.dtype[Any]) -> tuple[float, float]:
     """Return the least and the greatest number of *dtype* in *interval*."""
-    low = dtype.type(interval.low)
-    return float(np.nextafter(low, dtype.type(np.inf)) if interval.low_open else low), float(interval.high)
+    low, high = dtype.type(interval.low), dtype.type(interval.high)
+    least = np.nextafter(low, dtype.type(np.inf)) if interval.low_open else low
+    return float(least), float(np.nextafter(high, low) if interval.high_open else high)

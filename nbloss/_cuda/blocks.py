@@ -51,8 +51,9 @@ def evaluator(program: Program, real: np.dtype[Any]) -> Callable[..., Any]:
 
 def ends(interval: Interval, real: np.dtype[Any]) -> tuple[Any, Any]:
     """Return the least and the greatest number of the type *real* in *interval*."""
-    low = real.type(interval.low)
-    return np.nextafter(low, real.type(math.inf)) if interval.low_open else low, real.type(interval.high)
+    low, high = real.type(interval.low), real.type(interval.high)
+    least = np.nextafter(low, real.type(math.inf)) if interval.low_open else low
+    return least, np.nextafter(high, low) if interval.high_open else high
 
 
 @register_jitable
