@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 import nbloss
+from nbloss._cpu.pointwise import PARALLEL_FROM
 from tests.cases import CASES, REPRESENTATIVES, ordinary
 
 
@@ -96,6 +97,21 @@ def test_targets_and_weights_of_any_dtype(loss: nbloss.Loss, dtype: str) -> None
         got = loss.gradient_and_hessian(y, z.astype(real), y)
         assert all(g.dtype == real for g in got)
         np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(("target", "weight"), [("f8", "f8"), ("i8", "f4")])
+@pytest.mark.parametrize("loss", [nbloss.HalfSquaredError(), nbloss.BinaryCrossEntropy()], ids=repr)
+def test_large_arrays_of_mixed_dtypes(loss: nbloss.Loss, target: str, weight: str) -> None:
+    """Whether they have a kernel of their own or come piece by piece, which small ones do."""
+    n = PARALLEL_FROM + 1000
+    rng = np.random.default_rng(0)
+    z, w = rng.normal(size=n).astype("f4"), rng.random(n).astype(weight)
+    y = rng.integers(0, 2, n).astype(target)
+    got = loss.gradient_and_hessian(y, z, w)
+    for part in (slice(0, n // 2), slice(n // 2, n)):
+        want = loss.gradient_and_hessian(y[part], z[part], w[part])
+        np.testing.assert_array_equal([a[part] for a in got], want)
+    assert loss(y, z, w) == pytest.approx(np.average(loss.value(y, z, reduction="none"), weights=w), rel=1e-6)
 
 
 @pytest.mark.parametrize("loss", CASES, ids=repr)

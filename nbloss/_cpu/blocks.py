@@ -112,11 +112,12 @@ def _numbers_at(numbers: Any, i: Any) -> Any:
 
 @register_jitable(**INLINE)
 def fill(
-    f: Any, choices: Any, bounds: Any, numbers: Any, y: Any, z: Any, w: Any, value: Any, gradient: Any, hessian: Any
-) -> None:
-    """Write the weighted values, gradients and Hessians of a block into those arrays that are given."""
+    f: Any, choices: Any, bounds: Any, real: Any, numbers: Any, y: Any, z: Any, w: Any, value: Any, gradient: Any,
+    hessian: Any,
+) -> None:  # fmt: skip
+    """Write the weighted values, gradients and Hessians of a block, computed as *real*, into those arrays given."""
     for i in range(z.size):
-        v, g, h = evaluate(f, choices, bounds, numbers_at(numbers, i), type(z[i])(y[i]), z[i])
+        v, g, h = evaluate(f, choices, bounds, numbers_at(numbers, i), real(y[i]), real(z[i]))
         if value is not None:
             value[i] = v if w is None else weigh(v, w[i])
         if gradient is not None:
@@ -127,14 +128,15 @@ def fill(
 
 @register_jitable(**INLINE)
 def add(
-    f: Any, choices: Any, bounds: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, scratch: Any, gradient: Any
-) -> Any:
+    f: Any, choices: Any, bounds: Any, real: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, scratch: Any,
+    gradient: Any,
+) -> Any:  # fmt: skip
     """Return the sum of a block's weighted values; write scaled gradients.
 
     Values pass through a scratch, since a loop that also adds them up in float64 would run at half the width.
     """
     values = scratch[: z.size]
-    fill(f, choices, bounds, numbers, y, z, None, values, gradient, None)
+    fill(f, choices, bounds, real, numbers, y, z, None, values, gradient, None)
     if gradient is not None:
         for i in range(gradient.size):
             gradient[i] = (gradient[i] if w is None else weigh(gradient[i], w[i])) * scale

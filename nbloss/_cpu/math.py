@@ -112,16 +112,31 @@ def _select(context: Any, condition: Any, a: Any, b: Any) -> Any:
     return a(condition, a, b), lambda context, builder, signature, arguments: builder.select(*arguments)
 
 
+LONG = 8  # coefficients; fewer are not worth another product
+
+
 def _polynomial(coefficients: dict[Any, tuple[float, ...]]) -> Any:
-    """Return a function of x with these coefficients, the constant one first; float32 has its own."""
+    """Return a function of x with these coefficients, the constant one first; float32 has its own.
+
+    Of many, the even and the odd ones are added up apart, by powers of x^2: it takes no more operations where the
+    caller needs x^2 too, and half of them wait for half of the others only.
+    """
 
     @intrinsic
     def polynomial(context: Any, x: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            *others, result = [ir.Constant(arguments[0].type, value) for value in coefficients[x]]
-            for coefficient in reversed(others):
-                result = builder.fma(result, arguments[0], coefficient)
-            return result
+            def horner(terms: Any, x: Any) -> Any:
+                *others, result = terms
+                for term in reversed(others):
+                    result = builder.fma(result, x, term)
+                return result
+
+            [x] = arguments
+            terms = [ir.Constant(x.type, value) for value in coefficients[signature.return_type]]
+            if len(terms) < LONG:
+                return horner(terms, x)
+            square = builder.fmul(x, x)
+            return builder.fma(horner(terms[1::2], square), x, horner(terms[::2], square))
 
         return x(x), generate
 

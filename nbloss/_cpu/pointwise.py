@@ -76,11 +76,13 @@ def _run(
     value, gradient, hessian = outs.get("v"), outs.get("g"), outs.get("h")
     target = y.dtype if y.dtype in TARGETS else real
     weight = None if w is None else w.dtype if w.dtype in REALS else DOUBLE
-    as_is = z.dtype == real and target == y.dtype and (w is None or weight == w.dtype) and not program.vectors
-    if as_is and all(a is None or a.dtype == real for a in (value, gradient, hessian)):
+    # another type than that of the predictions to compute in has its own kernel only where that pays
+    as_is = z.dtype == real or (z.dtype in REALS and z.size >= PARALLEL_FROM)
+    as_is = as_is and target == y.dtype and (w is None or weight == w.dtype) and not program.vectors
+    if as_is and all(a is None or a.dtype == z.dtype for a in (value, gradient, hessian)):
         vectors = as_vectors([y, z, w, value, gradient, hessian])
         if vectors is not None:
-            return run_vectors(program, want, program.numbers, scale, *vectors)
+            return run_vectors(program, want, program.numbers, real, scale, *vectors)
     given = [a for a in (value, gradient, hessian) if a is not None]
     inputs = [(y, target)] if w is None else [(y, target), (w, weight)]
     last = [np.array(x, real) for x in program.vectors.values()]
@@ -89,18 +91,18 @@ def _run(
         w_piece = None if w is None else rest.pop(0)
         numbers = tuple(rest.pop(0) if type(x) is tuple else x for x in program.numbers)
         v, g, h = (None if a is None else rest.pop(0) for a in (value, gradient, hessian))
-        added, weighed = run_vectors(program, want, numbers, scale, y_piece, z_piece, w_piece, v, g, h)
+        added, weighed = run_vectors(program, want, numbers, real, scale, y_piece, z_piece, w_piece, v, g, h)
         total += added
         weights += weighed
     return total, weights
 
 
 def run_vectors(
-    program: Program, want: str, numbers: Any, scale: float, y: Any, z: Any, w: Any,
+    program: Program, want: str, numbers: Any, real: Any, scale: float, y: Any, z: Any, w: Any,
     value: Any, gradient: Any, hessian: Any,
 ) -> tuple[float, float]:  # fmt: skip
     """Do the work of :func:`_run` on contiguous vectors of which the types have a kernel."""
-    kernel = kernel_for(program, want, y.dtype, z.dtype, None if w is None else w.dtype, z.size)
+    kernel = kernel_for(program, want, y.dtype, z.dtype, None if w is None else w.dtype, z.size, real)
     if "s" not in want:
         kernel(y, z, w, numbers, value, gradient, hessian)
         return 0.0, 0.0
@@ -113,36 +115,41 @@ def in_parallel(size: int) -> bool:
     return size >= PARALLEL_FROM and not _is_child
 
 
-def kernel_for(program: Program, want: str, target: Any, dtype: Any, weight: Any, size: int) -> Any:
-    """Return the kernel for vectors of these dtypes, compiled at its first use."""
-    key = (want, target, dtype, weight, in_parallel(size))
+def kernel_for(program: Program, want: str, target: Any, dtype: Any, weight: Any, size: int, real: Any = None) -> Any:
+    """Return the kernel for vectors of these dtypes that computes in *real*, by default that of the predictions.
+
+    It is compiled at its first use.
+    """
+    key = (want, target, dtype, weight, real or dtype, in_parallel(size))
     kernel = program.kernels.get(key)
     if kernel is None:
         kernel = program.kernels[key] = _compiled(program, *key)
     return kernel
 
 
-def _compiled(program: Program, want: str, target: Any, dtype: Any, weight: Any, parallel: bool) -> Any:
-    real = REALS[dtype]
+def _compiled(program: Program, want: str, target: Any, dtype: Any, weight: Any, compute: Any, parallel: bool) -> Any:
+    prediction, real = REALS[dtype], REALS[compute]
     kinds = {float: real, tuple: _readonly(real), type(None): types.none}
     numbers = types.Tuple([kinds[type(x)] for x in program.numbers])
     weights = types.none if weight is None else _readonly(REALS[weight])
-    value, gradient, hessian = (real[::1] if letter in want else types.none for letter in "vgh")
-    inputs = (_readonly(TARGETS[target]), _readonly(real), weights, numbers)
+    value, gradient, hessian = (prediction[::1] if letter in want else types.none for letter in "vgh")
+    inputs = (_readonly(TARGETS[target]), _readonly(prediction), weights, numbers)
     f, bounds = (
         inlined(program.formula),
-        (*bounds_of(program.domain.target, dtype), *bounds_of(program.domain.prediction, dtype)),
+        (*bounds_of(program.domain.target, compute), *bounds_of(program.domain.prediction, compute)),
     )
     signature: tuple[Any, ...]
     if "s" in want:
-        kernel, signature = _summing(f, program.choices, bounds), (*inputs, float64, gradient)
+        kernel, signature = _summing(f, program.choices, bounds, compute.type), (*inputs, float64, gradient)
     else:
-        kernel, signature = _filling(f, program.choices, bounds), (*inputs, value, gradient, hessian)
+        kernel, signature = _filling(f, program.choices, bounds, compute.type), (*inputs, value, gradient, hessian)
     letters = "".join(type(x).__name__[0] for x in program.numbers)
-    return compiled(kernel, signature, f, *program.choices, letters, want, target, dtype, weight, parallel=parallel)
+    return compiled(
+        kernel, signature, f, *program.choices, letters, want, target, dtype, weight, compute, parallel=parallel
+    )
 
 
-def _filling(f: Any, choices: Any, bounds: Any) -> Any:
+def _filling(f: Any, choices: Any, bounds: Any, real: Any) -> Any:
     """Return a kernel that does nothing and returns False if what it is to write shares memory with anything else.
 
     This costs next to nothing here, but more than a small kernel in Python.
@@ -158,7 +165,7 @@ def _filling(f: Any, choices: Any, bounds: Any) -> Any:
             first = b * BLOCK
             last = min(n, first + BLOCK)
             fill(
-                f, choices, bounds, numbers_at(numbers, slice(first, last)), y[first:last], z[first:last],
+                f, choices, bounds, real, numbers_at(numbers, slice(first, last)), y[first:last], z[first:last],
                 part(w, first, last), part(value, first, last), part(gradient, first, last), part(hessian, first, last),
             )  # fmt: skip
         return True
@@ -166,20 +173,20 @@ def _filling(f: Any, choices: Any, bounds: Any) -> Any:
     return kernel
 
 
-def _summing(f: Any, choices: Any, bounds: Any) -> Any:
+def _summing(f: Any, choices: Any, bounds: Any, real: Any) -> Any:
     def kernel(y, z, w, numbers, scale, gradient):  # type: ignore[no-untyped-def]
         n = z.size
         blocks = (n + BLOCK - 1) // BLOCK
         values, weights = np.empty(blocks), sums_beside(w, blocks)
         chunk = CHUNK + blocks // 256
         for c in prange((blocks + chunk - 1) // chunk):
-            scratch = np.empty(BLOCK, z.dtype)
+            scratch = np.empty(BLOCK, real)
             for b in range(c * chunk, min(blocks, (c + 1) * chunk)):
                 first = b * BLOCK
                 last = min(n, first + BLOCK)
                 values[b] = add(
-                    f, choices, bounds, numbers_at(numbers, slice(first, last)), scale, y[first:last], z[first:last],
-                    part(w, first, last), scratch, part(gradient, first, last),
+                    f, choices, bounds, real, numbers_at(numbers, slice(first, last)), scale, y[first:last],
+                    z[first:last], part(w, first, last), scratch, part(gradient, first, last),
                 )  # fmt: skip
                 add_weights(part(w, first, last), weights, b)
         return add_up(values), add_up(weights)
