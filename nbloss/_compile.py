@@ -74,8 +74,8 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let kernels of every target call *function* and the plain functions that it calls; it stays plain Python."""
     if function not in _inlined and function not in (*_math.PRIMITIVES, *_lines.PRIMITIVES):
         _inlined.add(function)
-        for name in function.__code__.co_names:
-            called = function.__globals__.get(name)
+        of_closure = [cell.cell_contents for cell in function.__closure__ or ()]
+        for called in (*map(function.__globals__.get, function.__code__.co_names), *of_closure):
             if isinstance(called, types.FunctionType):
                 inlined(called)
         register_jitable(**INLINE)(function)

@@ -36,3 +36,5 @@ class RowProgram(NamedTuple):
     """Whether results are divided by the number of classes."""
     kernels: dict[Any, Any]
     """What is compiled, by whatever keys the backends choose."""
+    curve: float = 1.0
+    """What multiplies Hessians besides, on the CPU."""

@@ -49,6 +49,7 @@ ALLOWED = {
         "nbloss._program",
         "nbloss._row_program",
     },
+    "nbloss.gbm": {"nbloss.gbm", "nbloss.families", "nbloss.links", "nbloss.loss", "nbloss._cpu", "nbloss._math"},
     "nbloss.loss": set(),
     "nbloss.links": {"nbloss._math"},
     "nbloss.reference": {"nbloss._jets", "nbloss.loss"},
@@ -128,6 +129,12 @@ def test_imports_run_one_way(path: pathlib.Path) -> None:
 
 def test_import_is_light() -> None:
     code = "import nbloss, sys; print([m for m in ('numba', 'scipy', 'mpmath', 'difflib') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_import_of_gbm_is_light() -> None:
+    heavy = ("numba", "xgboost", "lightgbm", "catboost", "sklearn", "dask", "nbloss._cpu")
+    code = f"import nbloss.gbm, sys; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 

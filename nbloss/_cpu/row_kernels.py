@@ -69,7 +69,9 @@ class Options(NamedTuple):
     scale: Any
     """What multiplies all results ..."""
     pull: Any
-    """... and what multiplies derivatives besides."""
+    """... and what multiplies derivatives besides ..."""
+    curve: Any
+    """... and what multiplies Hessians besides."""
 
 
 def columns_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
@@ -114,7 +116,7 @@ def columns_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                     if gradient is not None:
                         beside[i] = masked(slope_here if is_own else g, mine)
                     if hessian is not None:
-                        column[i] = masked(bend_here if is_own else h, mine)
+                        column[i] = masked((bend_here if is_own else h) * options.curve, mine)
             if gradient is not None:
                 store(other, first, gradient)
             if hessian is not None:
@@ -190,7 +192,7 @@ def columns_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                     if gradient is not None:
                         wanted[i] = masked(g * top[i], weight[i])
                     if hessian is not None:
-                        powers[i] = masked(h * top[i], weight[i])
+                        powers[i] = masked(h * top[i] * options.curve, weight[i])
             if gradient is not None:
                 store(t, first, gradient)
             if hessian is not None:
@@ -222,11 +224,11 @@ def lines_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                 if gradient is not None:
                     gradient[j] = masked(-(slope * p_j), weight)
                 if hessian is not None:
-                    hessian[j] = masked((bend * p_j) * p_j - (slope * p_j) * q_j, weight)
+                    hessian[j] = masked(((bend * p_j) * p_j - (slope * p_j) * q_j) * options.curve, weight)
             if gradient is not None:
                 gradient[k] = masked((a * q) * pull, weight)
             if hessian is not None:
-                hessian[k] = masked(((b * q) * q - (a * p) * q) * pull, weight)
+                hessian[k] = masked(((b * q) * q - (a * p) * q) * pull * options.curve, weight)
         return masked(v * weight, weight)
 
     return _driven(_each(inlined(line)), by_lines, False)
@@ -293,7 +295,7 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                 if gradient is not None:
                     gradient[k] = masked(g * pull, weight)
                 if hessian is not None:
-                    hessian[k] = masked(h * pull, weight)
+                    hessian[k] = masked(h * pull * options.curve, weight)
         return masked(real(v_sum[0]) * factor, weight)
 
     return _driven(_each(inlined(line)), by_lines, False)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nbloss._arrays import coalesce
+from nbloss._arrays import SINGLE, coalesce
 from nbloss._cpu.layout import PIECE
 
 
@@ -59,12 +59,19 @@ def fitted(rows: Rows, real: np.dtype[Any], call: Callable[[Rows, bool], float])
     wide = [a for a in (rows.z, rows.gradient, rows.hessian, rows.y) if a is not None and a.ndim == 2]
     narrow = [a for a in (rows.w, rows.value, rows.y) if a is not None and a.ndim == 1]
     types = Rows(real if rows.y.ndim == 2 else np.dtype(np.int64), real, np.dtype(np.float64), real, real, real)
-    fits = all(a is None or a.dtype == dtype for a, dtype in zip(rows, types, strict=True))
-    if fits and all(a.flags.aligned for a in (*wide, *narrow)) and all(a.flags.c_contiguous for a in narrow):
-        if all(a.flags.c_contiguous for a in wide):
+    fits = [a is None or a.dtype == dtype for a, dtype in zip(rows, types, strict=True)]
+    if all(a.flags.aligned for a in (*wide, *narrow)):
+        if all(fits) and all(a.flags.c_contiguous for a in (*wide, *narrow)):
             return call(rows, True)
-        if all(a.flags.f_contiguous for a in wide):
-            return call(rows.each(lambda a: a.T), False)
+        # kernels of columns have a scratch of their own, and may write narrower numbers: those that LightGBM wants
+        results_fit = all(fits[4:]) or all(a is None or a.dtype == SINGLE for a in rows[4:])
+        value_fits = rows.value is None or (fits[3] and rows.value.flags.c_contiguous)
+        y_fits = fits[0] or rows.y.ndim == 1
+        if y_fits and fits[1] and value_fits and results_fit and all(a.flags.f_contiguous for a in wide):
+            # to convert labels and weights as a whole is less than to copy the rows piece by piece
+            y = rows.y if rows.y.ndim == 2 else np.ascontiguousarray(rows.y, types.y)
+            w = None if rows.w is None else np.ascontiguousarray(rows.w, types.w)
+            return call(rows._replace(y=y, w=w).each(lambda a: a.T), False)
     sums = []
     at_once = max(1, PIECE // rows.z.shape[-1])
     for first in range(0, len(rows.z), at_once):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import float64, int64, types
+from numba import float32, float64, int64, types
 
 from nbloss._arrays import divide
 from nbloss._compile import compiled
@@ -79,11 +79,12 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
     ignored = NO_LABEL if program.ignored is None else program.ignored
     scale = program.scale / (classes if program.averaged else 1)
     with np.errstate(over="ignore"):
-        numbers = map(real, (program.smoothing, program.smoothing / classes, scale, pull))
-        smoothing, share, scale, pull = numbers
-    options = Options(factors, smoothing, share, ignored, scale, pull)
+        numbers = map(real, (program.smoothing, program.smoothing / classes, scale, pull, program.curve))
+        smoothing, share, scale, pull, curve = numbers
+    options = Options(factors, smoothing, share, ignored, scale, pull, curve)
+    narrowed = any(a is not None and a.dtype != z.dtype for a in (gradient, hessian))
     key = (
-        want, y.ndim, z.dtype, w is None, by_lines, few, sparse, factors is None, in_parallel(z.size)
+        want, y.ndim, z.dtype, w is None, by_lines, few, sparse, factors is None, narrowed, in_parallel(z.size)
     )  # fmt: skip
     kernel = program.kernels.get(key)
     if kernel is None:
@@ -93,8 +94,12 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
 
 
 def _compiled(program: RowProgram, key: tuple[Any, ...]) -> Any:
-    want, rank, dtype, no_weights, by_lines, few, sparse, no_factors, parallel = key
+    want, rank, dtype, no_weights, by_lines, few, sparse, no_factors, narrowed, parallel = key
     real = REALS[dtype]
+    results = {
+        "v": types.Array(real, 1, "C"),
+        **dict.fromkeys("gh", types.Array(float32 if narrowed else real, 2, "C")),
+    }
     make = {
         (True, True): columns_sparse, (True, False): columns_dense,
         (False, True): lines_sparse, (False, False): lines_dense,
@@ -104,16 +109,16 @@ def _compiled(program: RowProgram, key: tuple[Any, ...]) -> Any:
     factors = types.none if no_factors else real[::1]
     weights = types.none if no_weights else _readonly(float64, 1)
     targets = _readonly(int64 if rank == 1 else real, rank)
-    ranks = {"v": 1, "g": 2, "h": 2}
     signature = (
         targets, _readonly(real, 2), weights, int64,
         types.Tuple([real] * len(program.numbers)),
-        types.NamedTuple([factors, real, real, int64, real, real], Options),
-        *(types.Array(real, ranks[letter], "C") if letter in want else types.none for letter in "vgh"),
+        types.NamedTuple([factors, real, real, int64, real, real, real], Options),
+        *(results[letter] if letter in want else types.none for letter in "vgh"),
     )  # fmt: skip
     names = (
         want, "labels" if rank == 1 else "rows", dtype, *(["weights"] if not no_weights else []),
         "lines" if by_lines else "columns", make.__name__, *(["factors"] if not no_factors else []),
+        *(["narrowed"] if narrowed else []),
     )  # fmt: skip
     return compiled(kernel, signature, program.formula, *program.choices, *names, parallel=parallel)
 

@@ -1,0 +1,190 @@
+"""One objective for XGBoost, LightGBM and CatBoost."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from nbloss.gbm import _data, hessians
+from nbloss.gbm._curved import Curved, curved_rows
+from nbloss.loss import Loss
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    r"""A loss as the objective of gradient boosting.
+
+    The same object goes to ``xgboost.train(obj=)``, ``XGBRegressor(objective=)`` and its like,
+    ``lightgbm.train({"objective": ...})``, ``LGBMRegressor(objective=)`` and its like, and to CatBoost's
+    ``loss_function=``. Each calls it in its own way, and gets gradients and Hessians of the type, in the memory order
+    and with the sign that it wants, times the sample weights. Labels, predictions and weights are never written to.
+
+    Predictions are raw: margins, logits. No library finds where a custom objective starts: :mod:`nbloss.gbm.xgboost`,
+    :mod:`nbloss.gbm.lightgbm` and :mod:`nbloss.gbm.catboost` train models that do.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss. CatBoost calls with parts of the rows, so there it must be a loss of elements or rows.
+    hessian : {"exact", "gauss_newton", "upper_bound", "xgboost", "lightgbm"}, default="exact"
+        What trees get as second derivatives. ``"exact"``: what they are. ``"gauss_newton"``: without the curvature of
+        the link. ``"upper_bound"``: of a parabola, or of a matrix, that is nowhere less. ``"xgboost"`` and
+        ``"lightgbm"``: what the built-in objective of that library takes. See :mod:`nbloss.gbm.hessians`.
+    hessian_floor : float or None, default=None
+        The least Hessian of an element, before it is multiplied by its weight. None: what the loss needs, 1 if it has
+        straight parts, 0.01 if it is flat or not convex somewhere, nothing if its Hessian is positive, and nothing for
+        the conventions of libraries.
+    check_finite : bool, default=True
+        Whether labels or predictions that are not finite, and labels outside the domain, raise an error that names the
+        first row. Rows of weight 0 are not looked at. CatBoost checks for itself.
+
+    Raises
+    ------
+    ValueError
+        If the loss has no such Hessian, and, when called, for numbers that are not finite.
+    """
+
+    loss: Loss
+    hessian: str = "exact"
+    hessian_floor: float | None = None
+    check_finite: bool = dataclasses.field(default=True, kw_only=True)
+
+    no_jit = True  # or CatBoost would compile these methods with numba
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.loss, Loss):
+            raise TypeError(f"loss must be a loss, such as nbloss.Huber(), got {self.loss!r}")
+        if self.hessian not in hessians.CONVENTIONS:
+            raise ValueError(f"hessian must be one of {', '.join(hessians.CONVENTIONS)}, got {self.hessian!r}")
+        if self.hessian_floor is not None and not math.isfinite(self.hessian_floor):
+            raise ValueError(f"hessian_floor must be a finite number or None, got {self.hessian_floor!r}")
+        _ = self._of_elements, self._factor  # raises if there is no such Hessian
+
+    @property
+    def __name__(self) -> str:
+        return type(self.loss).__name__
+
+    def __deepcopy__(self, memo: Any) -> Objective:
+        return self  # it never changes; scikit-learn's clone wants CatBoost's parameters to stay the same objects
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None, group: Any = None) -> tuple[Any, Any]:
+        """Return gradient and Hessian, float32, as XGBoost and LightGBM ask for them.
+
+        Parameters
+        ----------
+        y_true, y_pred : array_like
+            Labels and raw predictions; or predictions and a ``DMatrix`` or ``Dataset``, which holds the rest.
+        sample_weight : array_like, optional
+            Weights of the rows.
+        group : array_like, optional
+            Sizes of the groups that rows are ranked in, for losses that rank.
+        """
+        if hasattr(y_pred, "get_label"):
+            y_true, y_pred, sample_weight = _data.unpacked(y_true, y_pred)
+        return self.derivatives(y_true, y_pred, _data.none_if_empty(sample_weight))
+
+    def derivatives(self, y: Any, z: Any, w: Any = None, out: Any = None) -> tuple[Any, Any]:
+        """Return gradient and Hessian of targets, predictions and weights.
+
+        They are float32 and in the memory order of the predictions, or the pair of arrays given as `out`.
+        """
+        y, z = np.asarray(y), np.asarray(z)
+        w = None if w is None else np.asarray(w)
+        if self.check_finite:
+            _data.check_finite(z, w, "y_pred")
+            _data.check_finite(y, w, "y_true")
+        if out is None:
+            out = np.empty_like(z, np.float32), np.empty_like(z, np.float32)
+        gradient, hessian = self._for(z).gradient_and_hessian(y, z, w, out=out)
+        self._raise_to_floor(hessian, w)
+        if self.check_finite:
+            _data.check_results(self.loss, y, z, w, gradient)
+        return gradient, hessian
+
+    @functools.cached_property
+    def _of_elements(self) -> Loss | None:
+        """The loss whose Hessian the kernel itself writes as it is wanted, if the loss is one of single elements."""
+        from nbloss.families.pointwise import Pointwise
+
+        if not isinstance(self.loss, Pointwise):
+            return None
+        if self.hessian == "gauss_newton":
+            rule = hessians.GAUSS_NEWTON[self.loss.link]
+        elif self.hessian == "exact":
+            rule = hessians.exact
+        else:
+            rule = self._known(hessians.POINTWISE[self.hessian])
+        return (
+            self.loss if rule is hessians.exact and self._floor == -math.inf else Curved(self.loss, rule, self._floor)
+        )
+
+    @functools.cached_property
+    def _factor(self) -> Callable[[int], float] | None:
+        """What multiplies the Hessians of rows, from the number of classes; None for nothing."""
+        if self._of_elements is not None or self.hessian == "exact":
+            return None
+        return self._known(hessians.ROWS.get(self.hessian, {}))
+
+    def _known(self, known: Mapping[str, Any]) -> Any:
+        name = type(self.loss).__name__
+        if name not in known:
+            raise ValueError(f"hessian={self.hessian!r} is known for {', '.join(known) or 'no such loss'}, got {name}")
+        return known[name]
+
+    @property
+    def _floor(self) -> float:
+        if self.hessian_floor is not None:
+            return float(self.hessian_floor)
+        return hessians.default_floor(type(self.loss).__name__, self.hessian)
+
+    def _for(self, z: Any) -> Loss:
+        """Return the loss with which kernels write, for predictions *z*, the Hessian that is wanted."""
+        if self._of_elements is not None:
+            return self._of_elements
+        return self.loss if self._factor is None else _curved_rows(self.loss, self._factor(z.shape[-1]))
+
+    def _raise_to_floor(self, hessian: Any, w: Any) -> None:
+        """Give the Hessian of a loss that is not one of elements its floor, in place."""
+        if self._of_elements is None and self._floor > -math.inf:
+            least = self._floor if w is None else (self._floor * w).reshape(w.shape + (1,) * (hessian.ndim - w.ndim))
+            np.maximum(hessian, least, out=hessian, casting="same_kind")
+
+    def calc_ders_range(self, approxes: Any, targets: Any, weights: Any) -> Any:
+        """Return minus gradient and minus Hessian, an array of two columns, as CatBoost asks for them."""
+        n = len(approxes)
+        # with weights of the other sign, the kernel writes what CatBoost maximises
+        minus = _minus_one(n) if weights is None else np.negative(weights)
+        both = np.empty((2, n))
+        self._for(approxes).gradient_and_hessian(targets, approxes, minus, out=(both[0], both[1]))
+        return both.T
+
+    def calc_ders_multi(self, approxes: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+        """Return minus the gradient of one row, and minus the matrix of its second derivatives, for CatBoost."""
+        z, y = np.asarray(approxes)[None], np.asarray([target])
+        minus = -1.0 if weight is None else -float(weight)
+        gradient = self.loss.gradient(y, z, minus)[0]
+        matrix = self.loss.hessian_matrix(y, z, minus)[0]  # type: ignore[attr-defined]
+        return gradient.tolist(), matrix.tolist()
+
+
+_curved_rows = functools.lru_cache(maxsize=64)(curved_rows)
+
+
+def _minus_one(n: int) -> Any:
+    """Return a vector of -1, of which one is kept."""
+    return _minus_ones(1 << (n - 1).bit_length())[:n]
+
+
+@functools.cache
+def _minus_ones(size: int) -> Any:
+    ones = np.full(size, np.float32(-1))
+    ones.flags.writeable = False
+    return ones
