@@ -24,7 +24,7 @@ from numba import config, njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.extending import register_jitable
 
-from nbloss import _lines, _math
+from nbloss import _lines, _math, _parallel
 
 INLINE = {"forceinline": True, "error_model": "numpy"}
 """For functions in a hot loop: one that stays a call, or may raise at a division, keeps LLVM from vectorising it."""
@@ -88,15 +88,31 @@ _inlined: set[Callable[..., Any]] = set()
 def compiled(
     kernel: Callable[..., Any], signature: Any, formula: Callable[..., Any], *parts: Any, parallel: bool
 ) -> Any:
-    """Compile *kernel*, made for *formula* and named by *parts*, for one signature, or load it from the disk."""
+    """Compile *kernel*, made for *formula* and named by *parts*, for one signature, or load it from the disk.
+
+    What is *parallel* comes as a function that goes through the gate of :mod:`nbloss._parallel`; its serial twin is
+    compiled when it is first needed.
+    """
     name = ".".join(map(str, (formula.__module__, formula.__qualname__, *parts, "parallel" if parallel else "serial")))
-    kernel.__name__ = kernel.__qualname__ = name
-    dispatcher = njit(parallel=parallel, error_model="numpy")(kernel)
+    function = types.FunctionType(kernel.__code__, kernel.__globals__, name, kernel.__defaults__, kernel.__closure__)
+    function.__qualname__ = name
+    dispatcher = njit(parallel=parallel, error_model="numpy")(function)
     if formula.__module__.split(".")[0] == __package__ and cache_folder() is not None:  # other sources: no fingerprint
-        dispatcher._cache = _DiskCache(kernel)
-    dispatcher.compile(signature)
+        dispatcher._cache = _DiskCache(function)
+    with _parallel.undivided:
+        dispatcher.compile(signature)
     dispatcher.disable_compile()
-    return dispatcher
+    if not parallel:
+        return dispatcher
+
+    @functools.cache
+    def twin() -> Any:
+        return compiled(kernel, signature, formula, *parts, parallel=False)
+
+    def through_gate(*arguments: Any) -> Any:
+        return _parallel.run(dispatcher, twin, arguments)
+
+    return through_gate
 
 
 class _Locator(_CacheLocator):

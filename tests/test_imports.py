@@ -14,7 +14,7 @@ import nbloss
 PACKAGE = pathlib.Path(nbloss.__file__).parent
 
 ALLOWED = {
-    "nbloss": {"nbloss.functions", "nbloss.losses", "nbloss.loss", "nbloss.reference"},
+    "nbloss": {"nbloss.functions", "nbloss.losses", "nbloss.loss", "nbloss.reference", "nbloss._threads"},
     "nbloss.__main__": {"nbloss._demo"},
     "nbloss._demo": {"nbloss"},
     "nbloss.losses": {
@@ -63,7 +63,9 @@ ALLOWED = {
     "nbloss._lines": set(),
     "nbloss._line_program": {"nbloss.loss"},
     "nbloss._place": {"nbloss._cpu", "nbloss._cuda"},
-    "nbloss._compile": {"nbloss._lines", "nbloss._math"},
+    "nbloss._threads": set(),
+    "nbloss._parallel": {"nbloss._threads"},
+    "nbloss._compile": {"nbloss._lines", "nbloss._math", "nbloss._parallel"},
     "nbloss._cpu": {
         "nbloss._cpu",
         "nbloss._arrays",
@@ -71,9 +73,11 @@ ALLOWED = {
         "nbloss._line_program",
         "nbloss._lines",
         "nbloss._math",
+        "nbloss._parallel",
         "nbloss._program",
         "nbloss._row_program",
         "nbloss._rows",
+        "nbloss._threads",
         "nbloss.loss",
     },
     "nbloss._cuda": {
@@ -121,7 +125,7 @@ def test_imports_run_one_way(path: pathlib.Path) -> None:
     inside = {room(module) for module in imported(path) if room(module).startswith("nbloss")}
     assert inside <= ALLOWED[room(name)], f"{name} imports {inside - ALLOWED[room(name)]}"
     outside = {module.split(".")[0] for module in imported(path)} - {"nbloss"}
-    if room(name) not in {"nbloss._cpu", "nbloss._cuda", "nbloss._compile", "nbloss._demo"}:
+    if room(name) not in {"nbloss._cpu", "nbloss._cuda", "nbloss._compile", "nbloss._parallel", "nbloss._demo"}:
         assert "numba" not in outside and "llvmlite" not in outside
     if room(name) in {"nbloss.losses", "nbloss.links", "nbloss._math", "nbloss.loss"}:
         assert "numpy" not in outside

@@ -18,8 +18,8 @@ from nbloss._arrays import DOUBLE, divide, real_of
 from nbloss._compile import INLINE, compiled, inlined
 from nbloss._cpu.lanes import row
 from nbloss._cpu.layout import slabs
-from nbloss._cpu.pointwise import REALS, TARGETS
-from nbloss._cpu.setwise import fill, is_parallel, reduce, tree
+from nbloss._cpu.pointwise import REALS, TARGETS, in_parallel
+from nbloss._cpu.setwise import fill, reduce, tree
 from nbloss._cpu.sums import weigh
 from nbloss._cpu.tuples import spread, taken
 from nbloss._math import exp_sum
@@ -104,7 +104,7 @@ def _derive(
 
 
 def _kernel(program: SetProgram, role: str, y: Any, z: Any, w: Any) -> Any:
-    parallel = role != "finish" and is_parallel(z.size)
+    parallel = role != "finish" and in_parallel(z.size)
     key = ("classes", role, y.dtype, z.dtype, None if w is None else w.dtype, parallel)
     kernel = program.kernels.get(key)
     if kernel is None:

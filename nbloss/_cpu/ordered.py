@@ -13,14 +13,13 @@ from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numba import float64, from_dtype, int8, int32, int64, prange, types
 from numba.extending import register_jitable
 
+from nbloss import _parallel, _threads
 from nbloss._arrays import divide, real_of
 from nbloss._compile import INLINE, compiled, inlined
-from nbloss._cpu import pointwise
 from nbloss._cpu.pointwise import REALS
 from nbloss._cpu.radix import chunk, sort
 from nbloss._cpu.sets import (
@@ -95,7 +94,7 @@ def probabilities(z: Any, out: Any) -> None:
     shape = (z.size // z.shape[-1] if z.size else 0), z.shape[-1]
     real = real_of(z.dtype)
     rows = _room(out, real, shape)
-    kernel = _softmax_kernel(real, z.size >= PARALLEL_FROM and not pointwise._is_child)
+    kernel = _softmax_kernel(real, z.size >= PARALLEL_FROM and _parallel.is_allowed(z.size))
     kernel(_native(z, real).reshape(shape), rows, _chunks())
     _deliver(rows, out)
 
@@ -166,7 +165,7 @@ def _divisor(want: str, mean: bool, sets: int) -> float:
 
 
 def _chunks() -> int:
-    return CHUNKS * numba.get_num_threads()
+    return CHUNKS * _threads.get_num_threads()
 
 
 class _Family(NamedTuple):
@@ -188,9 +187,9 @@ def _each_set(family: _Family, program: Program, arguments: Sequence[Any], divis
     """Evaluate the sets along the first axis of labels, predictions and what else *family* takes; return the values."""
     labels, z = arguments[:2]
     real, values = z.dtype, np.empty(len(labels))
-    parallel = z.size >= PARALLEL_FROM and not pointwise._is_child
+    parallel = z.size >= PARALLEL_FROM and _parallel.is_allowed(z.size)
     item = np.dtype(np.uint32 if labels.shape[1] <= MOST else np.uint64)
-    if parallel and len(values) < 2 * numba.get_num_threads():
+    if parallel and len(values) < 2 * _threads.get_num_threads():
         scratch = _scratch(labels.shape[1], KEYS[real], item)
         steps = [*(_step(step, real, item) for step in family.steps), _scanning(program, family.error_of, real, item)]
         for s in range(len(values)):

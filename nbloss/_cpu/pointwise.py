@@ -6,13 +6,13 @@ for small arrays over the same blocks. They take contiguous vectors; :mod:`nblos
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numba import float32, float64, prange, types
 
+from nbloss import _parallel
 from nbloss._arrays import DOUBLE, divide
 from nbloss._compile import compiled, inlined
 from nbloss._cpu.blocks import BLOCK, add, add_up, add_weights, are_apart, fill, numbers_at, part, sums_beside
@@ -26,16 +26,6 @@ CHUNK = 8  # blocks that share a scratch, at least
 REALS = {np.dtype(np.float32): float32, np.dtype(np.float64): float64}
 LABELS = {np.dtype(name): getattr(types, name) for name in ("int64", "int32", "int8", "uint8")}
 TARGETS = REALS | LABELS | {np.dtype(np.bool_): types.boolean}  # the types of targets that kernels take as they are
-
-_is_child = False  # of a fork, which must not use the threads that its parent had started
-
-
-def _forked() -> None:
-    global _is_child
-    _is_child = True
-
-
-os.register_at_fork(after_in_child=_forked)
 
 
 def run(
@@ -111,8 +101,8 @@ def run_vectors(
 
 
 def in_parallel(size: int) -> bool:
-    """Whether an array of this size is worth threads, and this process may start them."""
-    return size >= PARALLEL_FROM and not _is_child
+    """Whether an array of this size is worth threads, and the call may use them."""
+    return size >= PARALLEL_FROM and _parallel.is_allowed(size)
 
 
 def kernel_for(program: Program, want: str, target: Any, dtype: Any, weight: Any, size: int, real: Any = None) -> Any:

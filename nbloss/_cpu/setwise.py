@@ -17,11 +17,10 @@ from numba.extending import register_jitable
 
 from nbloss._arrays import DOUBLE, divide, real_of
 from nbloss._compile import INLINE, compiled, inlined
-from nbloss._cpu import pointwise
 from nbloss._cpu.blocks import BLOCK, part
 from nbloss._cpu.lanes import LANES, fold, row
 from nbloss._cpu.layout import as_vectors, pieces
-from nbloss._cpu.pointwise import REALS, TARGETS
+from nbloss._cpu.pointwise import REALS, TARGETS, in_parallel
 from nbloss._cpu.sums import weigh
 from nbloss._cpu.tuples import cast, put, spread, taken
 from nbloss._program import SetProgram
@@ -102,14 +101,9 @@ def _real(program: SetProgram, dtype: Any) -> np.dtype[Any]:
     return DOUBLE if program.in_double else real_of(dtype)
 
 
-def is_parallel(size: int) -> bool:
-    """Whether arrays of this size are worth starting threads, and this process can."""
-    return size >= pointwise.PARALLEL_FROM and not pointwise._is_child
-
-
 def sums(program: SetProgram, y: Any, z: Any, w: Any) -> Any:
     """Return a matrix of the sums of the weighted terms, with a row for each set."""
-    key = ("sums", y.dtype, z.dtype, None if w is None else w.dtype, is_parallel(z.size))
+    key = ("sums", y.dtype, z.dtype, None if w is None else w.dtype, in_parallel(z.size))
     kernel = program.kernels.get(key) or _compiled(program, *key)
     return kernel(y, z, w)
 
@@ -128,7 +122,7 @@ def derive(
     if gradient is None and hessian is None:
         return
     want = ("g" if gradient is not None else "") + ("h" if hessian is not None else "")
-    key = (want, y.dtype, z.dtype, None if w is None else w.dtype, is_parallel(z.size))
+    key = (want, y.dtype, z.dtype, None if w is None else w.dtype, in_parallel(z.size))
     kernel = program.kernels.get(key) or _compiled(program, *key)
     kernel(y, z, w, finished, scale, gradient, hessian)
 

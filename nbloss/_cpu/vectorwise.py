@@ -18,8 +18,8 @@ from nbloss._arrays import DOUBLE, divide
 from nbloss._compile import INLINE, compiled, inlined
 from nbloss._cpu.lanes import LANES, fold
 from nbloss._cpu.layout import slabs
-from nbloss._cpu.pointwise import REALS, TARGETS
-from nbloss._cpu.setwise import add, fill, is_parallel, tree
+from nbloss._cpu.pointwise import REALS, TARGETS, in_parallel
+from nbloss._cpu.setwise import add, fill, tree
 from nbloss._cpu.sums import weigh
 from nbloss._cpu.tuples import (
     added,
@@ -115,7 +115,7 @@ def _evaluate(
     """Write the arrays of *parts*; return the sum of the weighted values if *adds*."""
     letters = "".join(letter for letter in "vghm" if letter in parts) + ("s" if adds else "")
     dtype, target, weight = xs[0].dtype, None if y is None else y.dtype, None if w is None else w.dtype
-    key = (letters, len(xs), dtype, target, weight, is_parallel(xs[0].size))
+    key = (letters, len(xs), dtype, target, weight, in_parallel(xs[0].size))
     kernel = program.kernels.get(key)
     if kernel is None:
         kernel = program.kernels[key] = _compiled(program, *key)

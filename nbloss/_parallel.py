@@ -1,0 +1,134 @@
+"""The gate of every parallel kernel: one at a time, with as many of numba's threads as the call may use.
+
+numba runs `prange` by one of three layers, each with a trap of its own: workqueue aborts the process if two Python
+threads are in it; GNU OpenMP kills, or waits for ever in, a forked child whose parent had used it, and its idle threads
+hold cores for milliseconds that a second OpenMP, such as XGBoost's, waits for. tbb has none of these. So that nothing
+depends on the layer, whoever finds the gate taken, or is such a child, runs the serial twin of the kernel: the bits
+are the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import pathlib
+import re
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numba
+from numba.np.ufunc import parallel as _layers
+
+from nbloss import _threads
+
+BESIDE_OPENMP = 1 << 21
+"""Elements from which threads pay beside a second OpenMP, which holds the cores for milliseconds."""
+
+undivided = threading.RLock()
+"""Held by whoever must not be cut by a fork: numba compiles, and starts its threads, under locks that a child would
+wait for in vain."""
+
+_turn = threading.Lock()
+_is_barred = False  # whether this process must not use threads: a fork of one that had started them
+
+
+def _forked() -> None:
+    global _turn, _is_barred
+    _turn = threading.Lock()  # the thread that held it is not in this process
+    _is_barred = _is_barred or _layers._is_initialized
+    _threads.available.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=undivided.acquire, after_in_parent=undivided.release, after_in_child=undivided.release)
+    os.register_at_fork(after_in_child=_forked)
+
+
+def is_allowed(size: int) -> bool:
+    """Whether a call on so many elements, enough to be worth threads, may use more than one."""
+    if _is_barred or _threads.get_num_threads() == 1:
+        return False
+    if _layer() == "omp":
+        return not _is_barred and (size >= BESIDE_OPENMP or not _is_beside_openmp())
+    return True
+
+
+def run(kernel: Callable[..., Any], twin: Callable[[], Callable[..., Any]], arguments: tuple[Any, ...]) -> Any:
+    """Call a parallel kernel, or what *twin* returns if threads are taken or not for this process."""
+    turn = _turn
+    if _is_barred or not turn.acquire(blocking=False):
+        return twin()(*arguments)
+    try:
+        n, before = _threads.get_num_threads(), _layers._get_num_threads()
+        n = min(n, before if _threads.said() is None else _layers.NUM_THREADS)
+        if n != before:
+            _layers._set_num_threads(n)  # the public function takes a lock that all forks share
+        try:
+            return kernel(*arguments)
+        finally:
+            if n != before:
+                _layers._set_num_threads(before)
+            if _layer() == "omp" and _is_beside_openmp():
+                _openmp().omp_pause_resource_all(1)  # ends the threads, which would hold their cores
+    finally:
+        turn.release()
+
+
+@functools.cache
+def _layer() -> str:
+    """Start numba's threads, unless they are; return the name of the layer."""
+    global _is_barred
+    with undivided:
+        had_openmp = _is_forked() and any("/libgomp.so" in name for name in _openmps())
+        if not _layers._is_initialized:
+            _find_tbb()
+        numba.get_num_threads()
+        layer: str = numba.threading_layer()
+    if layer == "omp" and had_openmp:  # the parent may have used it, and its threads are not in this process
+        _is_barred = True
+    return layer
+
+
+def _find_tbb() -> None:
+    """Load tbb from the folder of libraries of this environment, where pip puts it and the linker does not look."""
+    if str(numba.config.THREADING_LAYER).lower() in ("omp", "workqueue"):
+        return
+    with contextlib.suppress(OSError):
+        ctypes.CDLL(str(pathlib.Path(sys.prefix) / "lib" / "libtbb.so.12"), ctypes.RTLD_GLOBAL)
+
+
+def _is_forked() -> bool:
+    """Whether this process is a copy of another one, which started no program of its own since."""
+    try:
+        flags = int(pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()[6])
+    except (OSError, ValueError, IndexError):
+        return False
+    return bool(flags & 0x40)  # PF_FORKNOEXEC
+
+
+def _openmps() -> set[str]:
+    """Return the files of the OpenMP libraries in this process."""
+    try:
+        maps = pathlib.Path("/proc/self/maps").read_text()
+    except OSError:
+        return set()
+    return set(re.findall(r"/\S*/lib(?:g|i|)omp\d?[-.]\S*", maps))
+
+
+def _is_beside_openmp() -> bool:
+    """Whether there is a second OpenMP beside that of numba. It is looked for again whenever modules were imported."""
+    return _is_second_openmp_among(len(sys.modules))
+
+
+@functools.lru_cache(maxsize=1)
+def _is_second_openmp_among(modules: int) -> bool:
+    return len(_openmps()) > 1
+
+
+@functools.cache
+def _openmp() -> Any:
+    return ctypes.CDLL("libgomp.so.1")
