@@ -3,7 +3,8 @@
 numba keys a cached function by its own bytecode, its closure and its argument types, but not by the functions it
 calls nor by its compile options. Hence three habits, kept here: formulas are plain functions, which a closure
 pickles by name, so that every process finds the same key; the folder's name carries a hash of the package's
-sources, so that no edit is served stale; every kernel has a name, and so an index file, of its own.
+sources, so that no edit is served stale; every kernel has a name, and so an index file, of its own. A formula that is
+kept as data, as :func:`nbloss.pointwise` makes it, is named by a hash of it, and so those of users are kept, too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLoca
 from numba.extending import register_jitable
 
 from nbloss import _lines, _math, _parallel
+from nbloss._emit import let_compile
+from nbloss._graph import called_by
 
 INLINE = {"forceinline": True, "error_model": "numpy"}
 """For functions in a hot loop: one that stays a call, or may raise at a division, keeps LLVM from vectorising it."""
@@ -76,6 +79,17 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
         _inlined.add(function)
         of_closure = [cell.cell_contents for cell in function.__closure__ or ()]
         for called in (*map(function.__globals__.get, function.__code__.co_names), *of_closure):
+    if function in _inlined or function in (*_math.PRIMITIVES, *_lines.PRIMITIVES):
+        return function
+    _inlined.add(function)
+    program = getattr(function, "program", None)
+    if program is not None:
+        for name in called_by(program):
+            inlined(getattr(_math, name))
+        let_compile(function, program, INLINE)
+    else:
+        for name in function.__code__.co_names:
+            called = function.__globals__.get(name)
             if isinstance(called, types.FunctionType):
                 inlined(called)
         register_jitable(**INLINE)(function)
@@ -101,6 +115,9 @@ def compiled(
         dispatcher._cache = _DiskCache(function)
     with _parallel.undivided:
         dispatcher.compile(signature)
+        dispatcher._cache = _DiskCache(kernel)
+        dispatcher._cache.is_named_fully = hasattr(formula, "program")
+    dispatcher.compile(signature)
     dispatcher.disable_compile()
     if not parallel:
         return dispatcher
@@ -143,6 +160,13 @@ class _DiskCache(FunctionCache):
     """numba's cache of one function, for which a missing, full or damaged folder means to compile anew."""
 
     _impl_class = _Impl
+    is_named_fully = False
+    """Whether the name of the kernel tells all that it does, as that of a formula kept as data does."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        if self.is_named_fully:
+            return sig, codegen.magic_tuple(), self._py_func.__qualname__
+        return super()._index_key(sig, codegen)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

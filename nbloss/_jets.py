@@ -43,6 +43,15 @@ class Jet:
     def __init__(self, system: Any, value: Any, first: Any = None, second: Any = None) -> None:
         self.system, self.value, self.first, self.second = system, value, first, second
 
+    def __new__(cls, system: Any, *parts: Any) -> Any:
+        """Return a jet; ``type(z)(0.5)`` in a formula is the number itself."""
+        return super().__new__(cls) if parts else system
+
+    @property
+    def functions(self) -> Functions:
+        """What a formula takes from :mod:`nbloss.math`, of jets."""
+        return Functions(self.system)
+
     def __repr__(self) -> str:
         return f"Jet({self.value}, {self.first}, {self.second})"
 
@@ -179,3 +188,15 @@ class Functions:
 
     def tanh(self, x: Any) -> Any:
         return 1 - 2 / (self.exp(2 * x) + 1)
+
+    def sigmoids(self, x: Any) -> tuple[Any, Any]:
+        return 1 / (1 + self.exp(-x)), 1 / (1 + self.exp(x))
+
+    def softplus(self, x: Any) -> Any:
+        return self.log(1 + self.exp(x))
+
+    def hypot(self, a: Any, b: Any) -> Any:
+        return self.sqrt(self.jet(a) ** 2 + self.jet(b) ** 2)
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        return a * b + c

@@ -8,7 +8,9 @@ Nothing here raises: what overflows is infinite, and what is not a number is nan
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 Real: TypeAlias = Any
@@ -18,21 +20,38 @@ _FLOAT32_END = 2.0**128 - 2.0**103
 """From here on a number rounds to infinity as float32."""
 
 
+def _primitive(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let numbers that bring functions of their own, to record what is done with them, use those."""
+
+    @functools.wraps(function)
+    def call(*operands: Any) -> Any:
+        for x in operands:
+            if hasattr(x, "functions"):
+                return getattr(x.functions, function.__name__)(*operands)
+        return function(*operands)
+
+    return call
+
+
+@_primitive
 def fma(a: Real, b: Real, c: Real) -> Real:
     """Return a * b + c; where it is compiled, rounded once."""
     return a * b + c
 
 
+@_primitive
 def exp(x: Real) -> Real:
     """Return e to the power of x."""
     return _like(x, _exp(x))
 
 
+@_primitive
 def exp_minus(x: Real) -> Real:
     """Return exp(-x) for x >= 0 only, which is cheaper than :func:`exp`; where it is compiled, no subnormal but 0."""
     return exp(-x)
 
 
+@_primitive
 def expm1(x: Real) -> Real:
     """Return exp(x) - 1, without cancellation near 0."""
     try:
@@ -41,16 +60,19 @@ def expm1(x: Real) -> Real:
         return type(x)(math.inf)
 
 
+@_primitive
 def exp_expm1(x: Real) -> tuple[Real, Real]:
     """Return (exp(x), expm1(x)): where it is compiled, at little more than the cost of one."""
     return exp(x), expm1(x)
 
 
+@_primitive
 def exp_expm1_minus(x: Real) -> tuple[Real, Real]:
     """Return (exp(-x), expm1(-x)) for x >= 0 only, as :func:`exp_minus` does."""
     return exp(-x), expm1(-x)
 
 
+@_primitive
 def exp_sum(x: Real, dx: Real) -> Real:
     """Return exp(x + dx), where dx is what x lost when it was rounded.
 
@@ -61,6 +83,7 @@ def exp_sum(x: Real, dx: Real) -> Real:
     return _like(x, e + e * float(dx) if 0 < e < math.inf else e)
 
 
+@_primitive
 def exp_difference(x: Real, top: Real) -> Real:
     """Return exp(x - top) for finite *top*, as if the difference were not rounded, and 1 where x is greater."""
     d = x - top
@@ -69,31 +92,37 @@ def exp_difference(x: Real, top: Real) -> Real:
     return type(x)(1) if d >= 0 else exp_sum(d, lost)
 
 
+@_primitive
 def log(x: Real) -> Real:
     """Return the natural logarithm of x: -inf at 0, nan below."""
     return type(x)(math.log(x) if x > 0 else -math.inf if x == 0 else math.nan)
 
 
+@_primitive
 def log1p(x: Real) -> Real:
     """Return log(1 + x), without cancellation near 0: -inf at -1, nan below."""
     return type(x)(math.log1p(x) if x > -1 else -math.inf if x == -1 else math.nan)
 
 
+@_primitive
 def log1p_unit(x: Real) -> Real:
     """Return log(1 + x) for 0 <= x <= 1 only, which is cheaper than :func:`log1p`."""
     return log1p(x)
 
 
+@_primitive
 def log_unit(x: Real) -> Real:
     """Return log(x) for 0 <= x <= 1 only, which is cheaper than :func:`log`."""
     return log(x)
 
 
+@_primitive
 def log1m_unit(x: Real) -> Real:
     """Return log(1 - x), without cancellation near 0, for 0 <= x <= 1 only."""
     return log1p(-x)
 
 
+@_primitive
 def sqrt(x: Real) -> Real:
     """Return the square root of x: nan below 0."""
     return type(x)(math.sqrt(x) if x >= 0 else math.nan)
@@ -152,6 +181,48 @@ def sigmoids(z: Real) -> tuple[Real, Real]:
 def softplus(x: Real) -> Real:
     """Return log(1 + exp(x)), the integral of the sigmoid."""
     return (x if x > 0 else type(x)(0)) + log1p_unit(exp(-abs(x)))
+
+
+def tanh(x: Real) -> Real:
+    """Return the hyperbolic tangent of x."""
+    e, m = exp_expm1_minus(abs(x) + abs(x))
+    y = -m / (type(x)(1) + e)
+    return -y if x < type(x)(0) else y
+
+
+def hypot(a: Real, b: Real) -> Real:
+    """Return sqrt(a * a + b * b), where the squares do not overflow."""
+    larger, smaller = max(abs(a), abs(b)), min(abs(a), abs(b))
+    zero, one = type(a)(0), type(a)(1)
+    ratio = smaller / larger if larger > zero else zero
+    return larger * sqrt(fma(ratio, ratio, one)) if smaller < larger else larger * sqrt(one + one)
+
+
+def power(x: Real, n: Real) -> Real:
+    """Return x to the power of n, for x >= 0: nan below, unless n is 0."""
+    real = type(x)
+    exponent = n * log(x)
+    lost = fma(n, log(x), -exponent)
+    y = exp_sum(exponent, lost if lost == lost else real(0))
+    return real(1) if n == real(0) else y
+
+
+def powers(x: Real, n: Real) -> tuple[Real, Real, Real]:
+    """Return x to the powers of n, n - 1 and n - 2, as :func:`power` does, of one logarithm; 0 for those times 0."""
+    real = type(x)
+    zero, one, two, infinity = real(0), real(1), real(2), real(math.inf)
+    is_square, is_steep = n >= two, n >= one
+    least = power(x, n - two if is_square else n - one if is_steep else n)  # that which cannot overflow near 0
+    divisor = x if x > zero else one
+    by_x = least / divisor if x > zero else infinity
+    by_x = by_x if n != (one if is_steep else zero) or x > zero else zero
+    by_square = by_x / divisor if x > zero else by_x
+    times_x = least * x
+    return (
+        times_x * x if is_square else times_x if is_steep else least,
+        times_x if is_square else least if is_steep else by_x,
+        least if is_square else by_x if is_steep else by_square,
+    )
 
 
 def _exp(x: float) -> float:
