@@ -75,10 +75,6 @@ def cache_folder() -> pathlib.Path | None:
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let kernels of every target call *function* and the plain functions that it calls; it stays plain Python."""
-    if function not in _inlined and function not in (*_math.PRIMITIVES, *_lines.PRIMITIVES):
-        _inlined.add(function)
-        of_closure = [cell.cell_contents for cell in function.__closure__ or ()]
-        for called in (*map(function.__globals__.get, function.__code__.co_names), *of_closure):
     if function in _inlined or function in (*_math.PRIMITIVES, *_lines.PRIMITIVES):
         return function
     _inlined.add(function)
@@ -88,8 +84,8 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
             inlined(getattr(_math, name))
         let_compile(function, program, INLINE)
     else:
-        for name in function.__code__.co_names:
-            called = function.__globals__.get(name)
+        of_closure = [cell.cell_contents for cell in function.__closure__ or ()]
+        for called in (*map(function.__globals__.get, function.__code__.co_names), *of_closure):
             if isinstance(called, types.FunctionType):
                 inlined(called)
         register_jitable(**INLINE)(function)
