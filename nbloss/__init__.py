@@ -53,6 +53,9 @@ from nbloss.losses.multiclass.multi_margin import MultiMargin as MultiMargin
 from nbloss.losses.multiclass.nll import NLL as NLL
 from nbloss.losses.multiclass.poly1_cross_entropy import Poly1CrossEntropy as Poly1CrossEntropy
 from nbloss.losses.multiclass.symmetric_cross_entropy import SymmetricCrossEntropy as SymmetricCrossEntropy
+from nbloss.losses.ranking.lambda_rank import LambdaRank as LambdaRank
+from nbloss.losses.ranking.ranknet import RankNet as RankNet
+from nbloss.losses.ranking.xe_ndcg import XeNDCG as XeNDCG
 from nbloss.losses.regression.absolute_error import AbsoluteError as AbsoluteError
 from nbloss.losses.regression.absolute_percentage_error import AbsolutePercentageError as AbsolutePercentageError
 from nbloss.losses.regression.expectile import Expectile as Expectile

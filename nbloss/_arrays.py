@@ -73,6 +73,39 @@ def check_weight(w: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(f"sample_weight must be a scalar or have shape {wanted}, got {w.shape}")
 
 
+def check_scores(z: Any) -> None:
+    """Raise unless predictions have one axis."""
+    if len(z.shape) != 1:
+        raise ValueError(f"y_pred must have one axis, of rows that belong to groups, got shape {z.shape}")
+
+
+def check_weight_of_groups(w: Any, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Raise unless *w* is a scalar or has one of *shapes*."""
+    if w.shape != () and w.shape not in shapes:
+        wanted = " or ".join(str(shape) for shape in dict.fromkeys(shapes))
+        raise ValueError(f"sample_weight must be a scalar or have shape {wanted}, got {w.shape}")
+
+
+def starts_of(groups: Any, size: int) -> Any:
+    """Return the place of the first of *size* rows of each group, from the sizes of groups, and after them *size*.
+
+    None stands for one group of all rows.
+    """
+    if groups is None:
+        return np.array([0, size], np.int64)
+    wanted = f"groups must be whole numbers of rows along one axis, which sum to {size}, the length of y_pred"
+    if groups.dtype.kind not in "iu" and groups.size:
+        raise TypeError(f"{wanted}, got dtype {groups.dtype}")
+    if groups.ndim != 1:
+        raise ValueError(f"{wanted}, got shape {groups.shape}")
+    if groups.size and groups.min() < 0:
+        raise ValueError(f"{wanted}, got {groups.min()} at index {int(groups.argmin())}")
+    total = sum(groups.tolist())  # of Python's integers, which do not wrap around
+    if total != size:
+        raise ValueError(f"{wanted}, got a sum of {total}")
+    return np.concatenate([[0], np.cumsum(groups.astype(np.int64))])
+
+
 def check_vector(x: Sequence[float], shape: tuple[int, ...], name: str) -> None:
     """Raise unless the tuple *x* has one number for each entry of the last axis."""
     if not shape or shape[-1] != len(x):

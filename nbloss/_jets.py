@@ -160,6 +160,10 @@ class Functions:
         """Return a jet as it is, and int or float as a constant."""
         return x if isinstance(x, Jet) else Jet(self.system, self.system.number(x))
 
+    def held(self, x: Jet) -> Jet:
+        """Return a number as it is, but as one that does not vary."""
+        return x.constant(x.value)
+
     def _lift(self, function: Callable[..., Any], x: Any, derivatives: Callable[[Jet, Jet], tuple[Any, Any]]) -> Any:
         x = self.jet(x)
         here, y = x.constant(x.value), x.constant(function(x.value))

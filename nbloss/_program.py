@@ -56,3 +56,13 @@ class VectorProgram(NamedTuple):
     numbers: tuple[float, ...]
     choices: tuple[Any, ...]
     kernels: dict[Any, Any]
+
+
+class GroupProgram(NamedTuple):
+    """What the backends need of a loss of groups of rows."""
+
+    formula: Callable[..., Any]
+    further: Callable[..., Any] | None
+    """A second formula, of those that have one."""
+    numbers: tuple[float, ...]
+    kernels: dict[Any, Any]

@@ -59,6 +59,16 @@ def label() -> Any:
     return dataclasses.field(default=None, metadata={"kind": "label"})
 
 
+def count(default: int | None) -> Any:
+    """Declare a whole number of at least 1, or None for no bound."""
+    return dataclasses.field(default=default, metadata={"kind": "count"})
+
+
+def gains() -> Any:
+    """Declare a tuple of numbers, not negative, of which each label has one; or None, which is the default."""
+    return dataclasses.field(default=None, metadata={"kind": "gains"})
+
+
 def choice(default: Any, *options: Any) -> Any:
     """Declare one of a few options, which selects code: each option is compiled on its own."""
     return dataclasses.field(default=default, metadata={"kind": "choice", "options": options})
@@ -215,6 +225,10 @@ def _checked(owner: str, field: dataclasses.Field[Any], value: Any) -> Any:
         raise ValueError(f"{owner}: {field.name} must be {wanted}, got {value!r}")
     if kind == "label":
         return _checked_label(f"{owner}: {field.name}", value)
+    if kind == "count":
+        return _checked_count(f"{owner}: {field.name}", value)
+    if kind == "gains":
+        return _checked_gains(f"{owner}: {field.name}", value)
     if kind == "classes":
         return _checked_classes(f"{owner}: {field.name}", field.metadata["options"], value)
     if value is None and field.metadata.get("optional"):
@@ -235,6 +249,27 @@ def _checked_label(name: str, value: Any) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
         raise TypeError(f"{name} must be a whole number or None, got {value!r}")
     return None if value is None else int(value)
+
+
+def _checked_count(name: str, value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
+        raise TypeError(f"{name} must be a whole number of at least 1 or None, got {value!r}")
+    if value is not None and value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1 or None, got {value!r}")
+    return None if value is None else int(value)
+
+
+def _checked_gains(name: str, value: Any) -> tuple[float, ...] | None:
+    wanted = f"{name} must be None or a tuple of finite numbers of at least 0, one for each label, got {value!r}"
+    if value is None:
+        return None
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(wanted)
+    if any(isinstance(x, bool) or not isinstance(x, numbers.Real) for x in value):
+        raise TypeError(wanted)
+    if not value or not all(math.isfinite(x) and x >= 0 for x in value):
+        raise ValueError(wanted)
+    return tuple(map(float, value))
 
 
 def _checked_classes(name: str, options: Sequence[str], value: Any) -> str | tuple[int, ...]:

@@ -44,22 +44,24 @@ REACHES = (2100, 2200)
 """An infinite input is replaced by two powers of 2, beyond the square of any float64 and exact to 1/2 at 700 digits."""
 
 
-def value(loss: Loss, y_true: Any, y_pred: Any, *, arithmetic: Arithmetic | None = None) -> Any:
+def value(loss: Loss, y_true: Any, y_pred: Any, *, groups: Any = None, arithmetic: Arithmetic | None = None) -> Any:
     """Return the loss of each element, unweighted; see :func:`derivatives`."""
-    return derivatives(loss, y_true, y_pred, arithmetic=arithmetic)[0]
+    return derivatives(loss, y_true, y_pred, groups=groups, arithmetic=arithmetic)[0]
 
 
-def gradient(loss: Loss, y_true: Any, y_pred: Any, *, arithmetic: Arithmetic | None = None) -> Any:
+def gradient(loss: Loss, y_true: Any, y_pred: Any, *, groups: Any = None, arithmetic: Arithmetic | None = None) -> Any:
     """Return the first derivative by the prediction of each element, unweighted; see :func:`derivatives`."""
-    return derivatives(loss, y_true, y_pred, arithmetic=arithmetic)[1]
+    return derivatives(loss, y_true, y_pred, groups=groups, arithmetic=arithmetic)[1]
 
 
-def hessian(loss: Loss, y_true: Any, y_pred: Any, *, arithmetic: Arithmetic | None = None) -> Any:
+def hessian(loss: Loss, y_true: Any, y_pred: Any, *, groups: Any = None, arithmetic: Arithmetic | None = None) -> Any:
     """Return the second derivative by the prediction of each element, unweighted; see :func:`derivatives`."""
-    return derivatives(loss, y_true, y_pred, arithmetic=arithmetic)[2]
+    return derivatives(loss, y_true, y_pred, groups=groups, arithmetic=arithmetic)[2]
 
 
-def derivatives(loss: Loss, y_true: Any, y_pred: Any, *, arithmetic: Arithmetic | None = None) -> tuple[Any, Any, Any]:
+def derivatives(
+    loss: Loss, y_true: Any, y_pred: Any, *, groups: Any = None, arithmetic: Arithmetic | None = None
+) -> tuple[Any, Any, Any]:
     """Return value, gradient and Hessian of each element, unweighted, from one evaluation.
 
     Parameters
@@ -70,6 +72,8 @@ def derivatives(loss: Loss, y_true: Any, y_pred: Any, *, arithmetic: Arithmetic 
         Targets and predictions as the loss takes them; a tuple of arrays where it takes several predictions. Where one
         lies outside ``loss.domain`` or is nan, all results of its element, row or set are nan. With mpmath, infinite
         ones give the limit of the formula (nan if an element's target and prediction are infinite with one sign).
+    groups : array_like of int, optional
+        The sizes of groups, for losses that take them.
     arithmetic : {"mpmath", "float"}, optional
         What to compute with: mpmath, where results are the true ones to 30 digits, then rounded, or float64, where
         they are only as exact as the textbook line is. By default mpmath where it is installed.
@@ -98,7 +102,9 @@ def derivatives(loss: Loss, y_true: Any, y_pred: Any, *, arithmetic: Arithmetic 
     if arithmetic not in ("mpmath", "float"):
         raise ValueError(f"arithmetic must be 'mpmath', 'float' or None, got {arithmetic!r}")
     if hasattr(loss, "parts"):
-        return _of_parts(loss, y_true, y_pred, arithmetic)
+        return _of_parts(loss, y_true, y_pred, groups, arithmetic)
+    if groups is not None:
+        raise TypeError(f"groups must be None for {type(loss).__name__}, got {type(groups).__name__}")
     y, z = np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64)
     if y.shape != z.shape:
         raise ValueError(f"y_true must have the shape of y_pred, {z.shape}, got {y.shape}")
@@ -198,8 +204,8 @@ class Part(NamedTuple):
     """Its numbers of each prediction; the textbook line is given the one tuple, or a tuple of them."""
 
 
-def _of_parts(loss: Any, y_true: Any, y_pred: Any, arithmetic: Arithmetic) -> tuple[Any, Any, Any]:
-    shape, parts = loss.parts(y_true, y_pred)
+def _of_parts(loss: Any, y_true: Any, y_pred: Any, groups: Any, arithmetic: Arithmetic) -> tuple[Any, Any, Any]:
+    shape, parts = loss.parts(y_true, y_pred, **({} if groups is None else {"groups": groups}))
     results = [derivatives_of_part(loss, part, arithmetic) for part in parts]
     values = np.array([_rounded(v) for v, _, _ in results], np.float64).reshape(shape)
 

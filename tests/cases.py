@@ -131,6 +131,17 @@ LINE_CASES = [
 LOG_LINKED = (nbloss.Poisson, nbloss.Gamma, nbloss.Tweedie, nbloss.NegativeBinomial)
 """Losses that predict the logarithm of a mean, and leave out what no prediction moves."""
 
+GROUP_CASES: list[Any] = [
+    nbloss.RankNet(),
+    nbloss.RankNet(sigma=1.7),
+    nbloss.LambdaRank(),
+    nbloss.LambdaRank(sigma=0.7, truncation_level=2, norm=False),
+    nbloss.LambdaRank(truncation_level=None, label_gain=(0.0, 0.5, 1.5, 4.0)),
+    nbloss.XeNDCG(),
+    nbloss.XeNDCG(seed=3),
+]
+"""Losses of groups of rows."""
+
 REPRESENTATIVES = [nbloss.Huber(delta=1.5), nbloss.BinaryCrossEntropy(), nbloss.BinaryFocal()]
 """A loss of the residual, one with exp and log, one with a parameter that may be None."""
 
@@ -265,6 +276,13 @@ def of_sets(loss: Any, dtype: type = np.float64, *, n: int = 24, classes: int = 
         return rng.integers(0, classes, shape), z.astype(dtype)
     y = np.where(rng.random(shape) < 0.8, rng.integers(0, 2, shape), rng.random(shape)).astype(dtype)
     return y, (2 * rng.normal(size=shape) if loss.from_logits else rng.random(shape)).astype(dtype)
+
+
+def of_groups(loss: Any, sizes: Any, dtype: type = np.float64, seed: int = 0) -> tuple[Any, Any]:
+    """Return targets and predictions of a loss of groups with these sizes, in which some labels or times are equal."""
+    rng = np.random.default_rng(seed)
+    n = int(np.sum(sizes))
+    return rng.integers(0, 4, n), (2 * rng.normal(size=n)).astype(dtype)
 
 
 def with_classes(loss: nbloss.Loss, classes: int) -> nbloss.Loss:

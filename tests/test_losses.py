@@ -13,7 +13,17 @@ import pytest
 
 import nbloss
 from nbloss.loss import REAL, UNIT
-from tests.cases import CASES, LINE_CASES, LOG_LINKED, ORDERED_CASES, ROW_CASES, SET_CASES, of_sets, ordinary
+from tests.cases import (
+    CASES,
+    GROUP_CASES,
+    LINE_CASES,
+    LOG_LINKED,
+    ORDERED_CASES,
+    ROW_CASES,
+    SET_CASES,
+    of_sets,
+    ordinary,
+)
 
 NAMES = {
     "mse": "SquaredError", "squared_error": "SquaredError", "l1": "AbsoluteError", "mae": "AbsoluteError",
@@ -29,11 +39,13 @@ NAMES = {
     "cosine_similarity": "CosineSimilarity", "cosine_embedding": "CosineEmbedding", "triplet_margin": "TripletMargin",
     "margin_ranking": "MarginRanking",
     "categorical_hinge": "CategoricalHinge", "multi_margin": "MultiMargin", "multi_label_margin": "MultiLabelMargin",
+    "ranknet": "RankNet", "rank_net": "RankNet", "lambdarank": "LambdaRank", "lambda_rank": "LambdaRank",
+    "xendcg": "XeNDCG", "rank_xendcg": "XeNDCG",
 }  # fmt: skip
 
 
 def test_every_loss_is_tested() -> None:
-    cases = [*CASES, *LINE_CASES, *ORDERED_CASES, *ROW_CASES, *SET_CASES]
+    cases = [*CASES, *GROUP_CASES, *LINE_CASES, *ORDERED_CASES, *ROW_CASES, *SET_CASES]
     assert {type(loss) for loss in cases} == set(nbloss.ALL)
 
 
@@ -101,6 +113,14 @@ def test_a_loss_is_a_value(loss: nbloss.Loss) -> None:
         (lambda: nbloss.FocalTversky(gamma=0), ValueError, "gamma"),
         (lambda: nbloss.CosineEmbedding(margin=1.5), ValueError, r"margin must be a finite number in \[-1, 1\]"),
         (lambda: nbloss.TripletMargin(p=3), ValueError, "p must be 1 or 2, got 3"),
+        (lambda: nbloss.RankNet(sigma=0), ValueError, "sigma"),
+        (lambda: nbloss.LambdaRank(truncation_level=0), ValueError, "truncation_level must be a whole number of at"),
+        (lambda: nbloss.LambdaRank(truncation_level=1.5), TypeError, "truncation_level .* got 1.5"),
+        (lambda: nbloss.LambdaRank(norm=1), ValueError, "norm must be True or False, got 1"),
+        (lambda: nbloss.LambdaRank(label_gain=3.0), TypeError, "label_gain must be None or a tuple"),
+        (lambda: nbloss.LambdaRank(label_gain=(0, -1)), ValueError, "label_gain must be None or a tuple"),
+        (lambda: nbloss.LambdaRank(label_gain=()), ValueError, "label_gain must be None or a tuple"),
+        (lambda: nbloss.XeNDCG(seed=0.5), TypeError, "seed must be a whole number or None, got 0.5"),
         (lambda: nbloss.MarginRanking(margin=-0.1), ValueError, "margin"),
     ],
 )

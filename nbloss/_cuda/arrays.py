@@ -193,6 +193,12 @@ def _vector(numbers: tuple[float, ...], dtype: np.dtype[Any], stream: int, numbe
     return kept(_view(cuda.to_device(np.array(numbers, dtype), stream=_stream(stream)), "a parameter"))
 
 
+def brought(numbers: Any, stream: int) -> View:
+    """Return an array of the host as one on the device, where it is copied on the stream with this handle."""
+    where = 0 if config.ENABLE_CUDASIM else _stream(stream)
+    return _view(cuda.to_device(numbers, stream=where), "a parameter")
+
+
 def kept(a: View) -> View:
     """Return *a*, whose memory is kept from call to call."""
     return a._replace(owner=Kept(a.owner))

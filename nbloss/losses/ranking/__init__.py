@@ -1,0 +1,1 @@
+"""Losses of lists that are to be put in order."""
