@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
+from nbloss import _parallel, _threads
 from nbloss._arrays import DOUBLE, divide
-from nbloss._cpu import pointwise
 
 CHUNKS = 4  # for each thread, so that one that is held up holds up little
 PARALLEL_FROM = 1 << 15  # steps; below, starting threads costs more than it saves
@@ -102,13 +101,13 @@ def _means(w: Any, starts: Any) -> Any:
 
 
 def threads(steps: float) -> bool:
-    """Whether so many steps are worth starting threads, and this process can."""
-    return steps >= PARALLEL_FROM and not pointwise._is_child
+    """Whether so many steps are worth starting threads, and this call may use them."""
+    return steps >= PARALLEL_FROM and _parallel.is_allowed(int(steps))
 
 
 def chunks_of(steps: Any, parallel: bool) -> Any:
     """Return where chunks of groups start and end, of about as many of the *steps* that each group takes."""
-    chunks = CHUNKS * numba.get_num_threads() if parallel else 1
+    chunks = CHUNKS * _threads.get_num_threads() if parallel else 1
     before = np.concatenate([[0.0], np.cumsum(steps)])
     inner = np.searchsorted(before, before[-1] * np.arange(1, chunks) / chunks)
     return np.concatenate([[0], inner, [steps.size]]).astype(np.int64)
