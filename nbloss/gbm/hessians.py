@@ -87,6 +87,7 @@ GAUSS_NEWTON: Mapping[Any, Rule] = {
 POINTWISE: Mapping[str, Mapping[str, Rule]] = {
     "upper_bound": {
         "BinaryCrossEntropy": logistic_secant,
+        "Fair": secant,
         "HalfSquaredError": exact,
         "Huber": secant,
         "LogCosh": secant,
@@ -97,16 +98,23 @@ POINTWISE: Mapping[str, Mapping[str, Rule]] = {
     "xgboost": {
         "AbsoluteError": one,
         "BinaryCrossEntropy": exact,
+        "Gamma": exact,
         "HalfSquaredError": exact,
+        "Poisson": delta_step,
         "PseudoHuber": exact,
         "Quantile": one,
+        "Tweedie": exact,
     },
     "lightgbm": {
         "AbsoluteError": one,
         "BinaryCrossEntropy": exact,
+        "Fair": exact,
+        "Gamma": exact,
         "HalfSquaredError": exact,
         "Huber": one,
+        "Poisson": delta_step,
         "Quantile": one,
+        "Tweedie": exact,
     },
 }
 """By convention and loss: the Hessian of losses of one prediction."""
@@ -137,8 +145,8 @@ FLOORS: Mapping[str, float] = {
 
 POSITIVE = frozenset(
     {
-        "BalancedBinaryCrossEntropy", "BinaryCrossEntropy", "CrossEntropy", "Exponential", "HalfSquaredError",
-        "SquaredError",
+        "BalancedBinaryCrossEntropy", "BinaryCrossEntropy", "CrossEntropy", "Exponential", "Gamma", "HalfSquaredError",
+        "Poisson", "SquaredError", "Tweedie",
     }
 )  # fmt: skip
 """The losses whose exact Hessian is positive, and needs no floor."""

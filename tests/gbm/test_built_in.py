@@ -11,7 +11,19 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 import nbloss
 from nbloss.gbm import HistGradientBoostingLoss, Objective
 from tests.gbm import data
-from tests.gbm.data import BINARY, LABELS, POSITIVE, REAL, ROUNDS, WEIGHT, WEIGHTS, of_catboost, of_lightgbm, of_xgboost
+from tests.gbm.data import (
+    BINARY,
+    COUNT,
+    LABELS,
+    POSITIVE,
+    REAL,
+    ROUNDS,
+    WEIGHT,
+    WEIGHTS,
+    of_catboost,
+    of_lightgbm,
+    of_xgboost,
+)
 
 MANY = {"num_class": data.CLASSES}
 
@@ -20,11 +32,18 @@ TO_XGBOOST: list[tuple[nbloss.Loss, Any, str, dict[str, Any]]] = [
     (nbloss.HalfSquaredError(), REAL, "reg:squarederror", {}),
     (nbloss.BinaryCrossEntropy(), BINARY, "binary:logistic", {}),
     (nbloss.PseudoHuber(delta=1.5), REAL, "reg:pseudohubererror", {"huber_slope": 1.5}),
+    (nbloss.Poisson(), COUNT, "count:poisson", {}),
+    (nbloss.Gamma(), POSITIVE, "reg:gamma", {}),
+    (nbloss.Tweedie(power=1.5), COUNT, "reg:tweedie", {"tweedie_variance_power": 1.5}),
     (nbloss.CrossEntropy(), LABELS, "multi:softprob", MANY),
 ]
 TO_LIGHTGBM: list[tuple[nbloss.Loss, Any, str, dict[str, Any]]] = [
     (nbloss.HalfSquaredError(), REAL, "regression", {}),
     (nbloss.Huber(delta=0.9), REAL, "huber", {"alpha": 0.9}),
+    (nbloss.Fair(c=0.7), REAL, "fair", {"fair_c": 0.7}),
+    (nbloss.Poisson(), COUNT, "poisson", {}),
+    (nbloss.Gamma(), POSITIVE, "gamma", {}),
+    (nbloss.Tweedie(power=1.5), COUNT, "tweedie", {"tweedie_variance_power": 1.5}),
     (nbloss.BinaryCrossEntropy(), BINARY, "binary", {}),
     (nbloss.BinaryCrossEntropy(), 1 / (1 + np.exp(-data.SIGNAL)), "cross_entropy", {}),
     (nbloss.CrossEntropy(), LABELS, "multiclass", MANY),
@@ -32,11 +51,15 @@ TO_LIGHTGBM: list[tuple[nbloss.Loss, Any, str, dict[str, Any]]] = [
 TO_CATBOOST: list[tuple[nbloss.Loss, Any, str]] = [
     (nbloss.HalfSquaredError(), REAL, "RMSE"),
     (nbloss.BinaryCrossEntropy(), BINARY, "Logloss"),
+    (nbloss.Poisson(), COUNT, "Poisson"),
+    (nbloss.Tweedie(power=1.5), COUNT, "Tweedie:variance_power=1.5"),
     (nbloss.LogCosh(), REAL, "LogCosh"),
     (nbloss.Huber(delta=0.9), REAL, "Huber:delta=0.9"),
 ]
 TO_SCIKIT_LEARN: list[tuple[nbloss.Loss, Any, str, dict[str, Any]]] = [
     (nbloss.HalfSquaredError(), REAL, "squared_error", {}),
+    (nbloss.Poisson(), COUNT, "poisson", {}),
+    (nbloss.Gamma(), POSITIVE, "gamma", {}),
     (nbloss.AbsoluteError(), REAL, "absolute_error", {}),
     (nbloss.Quantile(alpha=0.8), REAL, "quantile", {"quantile": 0.8}),
     (nbloss.BinaryCrossEntropy(), BINARY, "log_loss", {}),
