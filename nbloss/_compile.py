@@ -109,11 +109,9 @@ def compiled(
     dispatcher = njit(parallel=parallel, error_model="numpy")(function)
     if formula.__module__.split(".")[0] == __package__ and cache_folder() is not None:  # other sources: no fingerprint
         dispatcher._cache = _DiskCache(function)
+        dispatcher._cache.is_named_fully = hasattr(formula, "program")
     with _parallel.undivided:
         dispatcher.compile(signature)
-        dispatcher._cache = _DiskCache(kernel)
-        dispatcher._cache.is_named_fully = hasattr(formula, "program")
-    dispatcher.compile(signature)
     dispatcher.disable_compile()
     if not parallel:
         return dispatcher
