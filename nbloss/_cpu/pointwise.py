@@ -15,7 +15,19 @@ from numba import float32, float64, prange, types
 from nbloss import _parallel
 from nbloss._arrays import DOUBLE, divide
 from nbloss._compile import compiled, inlined
-from nbloss._cpu.blocks import BLOCK, add, add_up, add_weights, are_apart, fill, numbers_at, part, sums_beside
+from nbloss._cpu.blocks import (
+    BLOCK,
+    add,
+    add_up,
+    add_weights,
+    are_apart,
+    fill,
+    narrowed,
+    numbers_at,
+    part,
+    room_beside,
+    sums_beside,
+)
 from nbloss._cpu.layout import as_vectors, pieces
 from nbloss._program import Program
 from nbloss.loss import REAL, Domain, Interval
@@ -151,13 +163,18 @@ def _filling(f: Any, choices: Any, bounds: Any, real: Any) -> Any:
         if not are_apart(hessian, value, y, z, w):
             return False
         n = z.size
-        for b in prange((n + BLOCK - 1) // BLOCK):
-            first = b * BLOCK
-            last = min(n, first + BLOCK)
-            fill(
-                f, choices, bounds, real, numbers_at(numbers, slice(first, last)), y[first:last], z[first:last],
-                part(w, first, last), part(value, first, last), part(gradient, first, last), part(hessian, first, last),
-            )  # fmt: skip
+        blocks = (n + BLOCK - 1) // BLOCK
+        chunk = CHUNK + blocks // 256
+        for c in prange((blocks + chunk - 1) // chunk):
+            room = room_beside(y, real)
+            for b in range(c * chunk, min(blocks, (c + 1) * chunk)):
+                first = b * BLOCK
+                last = min(n, first + BLOCK)
+                fill(
+                    f, choices, bounds, real, numbers_at(numbers, slice(first, last)), narrowed(y[first:last], room),
+                    z[first:last], part(w, first, last), part(value, first, last), part(gradient, first, last),
+                    part(hessian, first, last),
+                )  # fmt: skip
         return True
 
     return kernel
@@ -170,13 +187,14 @@ def _summing(f: Any, choices: Any, bounds: Any, real: Any) -> Any:
         values, weights = np.empty(blocks), sums_beside(w, blocks)
         chunk = CHUNK + blocks // 256
         for c in prange((blocks + chunk - 1) // chunk):
-            scratch = np.empty(BLOCK, real)
+            scratch, room = np.empty(BLOCK, real), room_beside(y, real)
             for b in range(c * chunk, min(blocks, (c + 1) * chunk)):
                 first = b * BLOCK
                 last = min(n, first + BLOCK)
                 values[b] = add(
-                    f, choices, bounds, real, numbers_at(numbers, slice(first, last)), scale, y[first:last],
-                    z[first:last], part(w, first, last), scratch, part(gradient, first, last),
+                    f, choices, bounds, real, numbers_at(numbers, slice(first, last)), scale,
+                    narrowed(y[first:last], room), z[first:last], part(w, first, last), scratch,
+                    part(gradient, first, last),
                 )  # fmt: skip
                 add_weights(part(w, first, last), weights, b)
         return add_up(values), add_up(weights)

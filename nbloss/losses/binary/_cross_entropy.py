@@ -14,10 +14,9 @@ def from_logit(z: float, label: float, weight: float, negative: float) -> tuple[
     ahead, behind = (positive, negative) if z > zero else (negative, positive)
     x, shrink = pull(z)
     e = exp_minus(x)
-    larger = one / (one + e)  # of S(z) and S(-z)
     both = (positive + negative) * shrink
     value = fma(both, log1p_unit(e), times_distance(z, abs(z), label, weight, negative))
-    gradient = behind * larger - (ahead * shrink) * (e * larger)
+    gradient = fma(-(ahead * shrink), e, behind) / (one + e)
     return value, with_sign(gradient, z), both * (e / power_of_1_plus(e, 2))
 
 
