@@ -178,7 +178,7 @@ def _weigh_later(a: Any, w: Any, real: Any) -> Any:
 
 
 def _is_wide(a: Any, real: Any) -> bool:
-    return bool(a.dtype.bitwidth > real.bitwidth)
+    return bool(getattr(a.dtype, "bitwidth", 8) > real.bitwidth)  # a Boolean has none
 
 
 @register_jitable(**INLINE)
