@@ -97,5 +97,6 @@ def _value(y: float, z: float, a: float, share: float) -> float:
     total = larger + smaller
     lost = smaller - (total - larger)
     is_near = (share > one) & (z > zero)
-    rest = log(total) + lost / total if is_near else logarithm - min(z, real(1e5))  # beyond, it is infinite
-    return real(4) * (fma(y, quarter * rest, by_a) if y > zero else by_a)
+    rest = log(total) + lost / total if is_near else logarithm - z
+    counts = (y > zero) & (by_a < real(math.inf))  # the power is infinite, where y * z may be, too
+    return real(4) * (fma(y, quarter * rest, by_a) if counts else by_a)
