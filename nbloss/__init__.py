@@ -32,6 +32,7 @@ from nbloss.losses.binary.balanced_binary_cross_entropy import BalancedBinaryCro
 from nbloss.losses.binary.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
 from nbloss.losses.binary.binary_focal import BinaryFocal as BinaryFocal
 from nbloss.losses.binary.brier import Brier as Brier
+from nbloss.losses.binary.cross_entropy_lambda import CrossEntropyLambda as CrossEntropyLambda
 from nbloss.losses.binary.exponential import Exponential as Exponential
 from nbloss.losses.binary.hinge import Hinge as Hinge
 from nbloss.losses.binary.hinge_embedding import HingeEmbedding as HingeEmbedding
@@ -80,6 +81,7 @@ from nbloss.losses.similarity.cosine_embedding import CosineEmbedding as CosineE
 from nbloss.losses.similarity.cosine_similarity import CosineSimilarity as CosineSimilarity
 from nbloss.losses.similarity.margin_ranking import MarginRanking as MarginRanking
 from nbloss.losses.similarity.triplet_margin import TripletMargin as TripletMargin
+from nbloss.losses.survival.aft import AFT as AFT
 
 __version__ = "0.1.0"
 

@@ -50,6 +50,12 @@ def check_shapes(y: Any, z: Any) -> None:
         raise ValueError(f"y_true must have the shape of y_pred, {z.shape}, got {y.shape}")
 
 
+def check_same_targets(y: Any, other: Any) -> None:
+    """Raise unless two arrays of targets have one shape."""
+    if y.shape != other.shape:
+        raise ValueError(f"all arrays of y_true must have one shape, got {y.shape} and {other.shape}")
+
+
 def check_row_targets(y: Any, z: Any) -> None:
     """Raise unless predictions are rows of at least one class, and targets are labels, one a row, or such rows."""
     check_rows(z)

@@ -2,7 +2,8 @@
 
 What a jet is made of is the business of a number system, ``Floats`` or ``Intervals`` of :mod:`nbloss.reference`: it
 converts (``number``), multiplies (``times``), divides (``over``), has ``power``, ``sign`` (1, 0, -1 or nan), ``exp``,
-``log``, ``sqrt`` and ``zero``, and knows by ``side`` whether the variable comes to a kink from above (1) or below (-1).
+``log``, ``sqrt``, ``erfc``, ``pi`` and ``zero``, and knows by ``side`` whether the variable comes to a kink from above
+(1) or below (-1).
 """
 
 from __future__ import annotations
@@ -177,6 +178,17 @@ class Functions:
 
     def sqrt(self, x: Any) -> Any:
         return self._lift(self.system.sqrt, x, lambda x, y: (1 / (2 * y), -1 / (4 * x * y)))
+
+    @property
+    def pi(self) -> Jet:
+        return self.jet(self.system.pi)
+
+    def erfc(self, x: Any) -> Any:
+        def derivatives(x: Jet, y: Jet) -> tuple[Any, Any]:
+            density = 2 / self.sqrt(self.pi) * self.exp(-(x**2))
+            return -density, 2 * x * density
+
+        return self._lift(self.system.erfc, x, derivatives)
 
     def log1p(self, x: Any) -> Any:
         return self.log(1 + self.jet(x))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from nbloss.loss import Domain, Number
+from nbloss.loss import Domain
 
 
 class Program(NamedTuple):
     """What the backends need of a pointwise loss, looked up once for each loss."""
 
     formula: Callable[..., Any]
-    numbers: tuple[Number, ...]
+    numbers: tuple[Any, ...]
+    """What the formula takes after the prediction: numbers, tuples of one for each class, arrays."""
     choices: tuple[Any, ...]
     domain: Domain
     vectors: dict[str, tuple[float, ...]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from nbloss._math import exp as _exp
 from nbloss._math import sigmoids
+from nbloss._math import softplus as _softplus
 
 Triple = tuple[float, float, float]
 
@@ -34,3 +35,9 @@ def exp(y: float, z: float) -> Triple:
     """Return the number whose logarithm is *z*."""
     e = _exp(z)
     return e, e, e
+
+
+def softplus(y: float, z: float) -> Triple:
+    """Return the number of which the logarithm of its exponential minus 1 is *z*."""
+    p, q = sigmoids(z)
+    return _softplus(z), p, p * q

@@ -309,9 +309,13 @@ class Floats:
 
     number, zero, sign, exp, log, sqrt = np.float64, np.float64(0), np.sign, np.exp, np.log, np.sqrt
     times, over, power = operator.mul, operator.truediv, operator.pow
+    pi, inf = np.float64(math.pi), np.float64(math.inf)
 
     def __init__(self, side: int) -> None:
         self.side = side
+
+    def erfc(self, x: Any) -> Any:
+        return np.float64(math.erfc(x))
 
 
 class Undecided(ArithmeticError):
@@ -341,7 +345,7 @@ class Intervals:
     def sign(self, x: Any) -> Any:
         try:
             return (x > self.zero) - (x < self.zero)
-        except ValueError:  # mpmath's answer to what is open
+        except (TypeError, ValueError):  # mpmath's answers to what is open
             if x == self.nan:
                 return math.nan
             raise Undecided from None
@@ -389,6 +393,17 @@ class Intervals:
             return self.iv.ln(x) * self.blur
         return -self.inf if sign == 0 else self.nan
 
+    @property
+    def pi(self) -> Any:
+        return self.iv.pi
+
+    def erfc(self, x: Any) -> Any:
+        """Return the complementary error function, which falls: of the ends, since mpmath has none of intervals."""
+        if self._is_infinite(x):
+            return self.zero if x == self.inf else 2 * self.one if x == -self.inf else self.nan
+        high, low = (_more_exact(self.iv.dps).erfc(_more_exact(self.iv.dps).make_mpf(end)) for end in x._mpi_)
+        return self.iv.mpf([low, high]) * self.blur
+
     def sqrt(self, x: Any) -> Any:
         return self.iv.sqrt(x) if self.sign(x) >= 0 else self.nan  # which mpmath rounds as it should
 
@@ -403,6 +418,16 @@ def _mpmath() -> Any:
 
     ctx = MPContext()
     ctx.dps = DIGITS[0]
+    return ctx
+
+
+@functools.cache
+def _more_exact(digits: int) -> Any:
+    """Return a context of mpmath with a few digits more."""
+    from mpmath import MPContext
+
+    ctx = MPContext()
+    ctx.dps = digits + 10
     return ctx
 
 

@@ -52,6 +52,7 @@ CASES = [
     nbloss.Exponential(),
     nbloss.HingeEmbedding(),
     nbloss.HingeEmbedding(margin=2.0),
+    nbloss.CrossEntropyLambda(),
     nbloss.Fair(c=0.3),
     nbloss.Poisson(),
     nbloss.Gamma(),
@@ -127,6 +128,14 @@ LINE_CASES = [
     nbloss.MultiLabelMargin(),
 ]
 """Losses of rows that compare the classes with each other."""
+
+PAIR_CASES: list[Any] = [
+    nbloss.AFT(),
+    nbloss.AFT(distribution="logistic", scale=0.3),
+    nbloss.AFT(distribution="extreme", scale=2.0),
+    nbloss.CrossEntropyLambda(),
+]
+"""Losses of two targets; they are for those of :func:`pairs`."""
 
 LOG_LINKED = (nbloss.Poisson, nbloss.Gamma, nbloss.Tweedie, nbloss.NegativeBinomial)
 """Losses that predict the logarithm of a mean, and leave out what no prediction moves."""
@@ -283,6 +292,19 @@ def of_groups(loss: Any, sizes: Any, dtype: type = np.float64, seed: int = 0) ->
     rng = np.random.default_rng(seed)
     n = int(np.sum(sizes))
     return rng.integers(0, 4, n), (2 * rng.normal(size=n)).astype(dtype)
+
+
+def pairs(loss: nbloss.Loss, n: int, dtype: type = np.float64, seed: int = 0) -> tuple[Any, np.ndarray]:
+    """Return two targets and predictions: times known, censored on either side, or in intervals wide and narrow."""
+    rng = np.random.default_rng(seed)
+    if isinstance(loss, nbloss.CrossEntropyLambda):
+        labels = np.where(rng.random(n) < 0.7, rng.integers(0, 2, n), rng.random(n))
+        return (labels.astype(dtype), rng.exponential(1.5, n).astype(dtype)), (2 * rng.normal(size=n)).astype(dtype)
+    lower = np.exp(rng.normal(size=n) * rng.choice([0.1, 1, 3], n))
+    width = rng.choice([0, 0, 1e-12, 1e-6, 1e-3, 0.1, 0.5, 1, 10, 1e5], n) * rng.random(n)
+    upper = np.where(rng.random(n) < 0.15, np.inf, lower * (1 + width))
+    z = np.log(lower) + rng.normal(size=n) * rng.choice([0.1, 1, 5, 30, 300], n) * loss.parameters["scale"]
+    return (np.where(rng.random(n) < 0.15, 0, lower), upper), z.astype(dtype)
 
 
 def with_classes(loss: nbloss.Loss, classes: int) -> nbloss.Loss:

@@ -89,7 +89,9 @@ def test_errors() -> None:
 def test_inverse_link(loss: Any) -> None:
     z = np.linspace(0.1, 0.9, 5) if loss.domain.prediction == UNIT else np.linspace(-800, 800, 9)
     response = loss.inverse_link(z)
-    if loss.domain.target == UNIT or isinstance(loss, nbloss.Exponential):
+    if isinstance(loss, nbloss.CrossEntropyLambda):
+        np.testing.assert_allclose(response, np.logaddexp(0, z), rtol=1e-14)
+    elif loss.domain.target == UNIT or isinstance(loss, nbloss.Exponential):
         assert ((response >= 0) & (response <= 1)).all()
     elif isinstance(loss, LOG_LINKED):
         np.testing.assert_allclose(response, np.exp(z.clip(None, 709)) * np.where(z > 709.5, np.inf, 1), rtol=1e-15)

@@ -19,10 +19,12 @@ from tests.cases import (
     LINE_CASES,
     LOG_LINKED,
     ORDERED_CASES,
+    PAIR_CASES,
     ROW_CASES,
     SET_CASES,
     of_sets,
     ordinary,
+    pairs,
 )
 
 NAMES = {
@@ -45,7 +47,7 @@ NAMES = {
 
 
 def test_every_loss_is_tested() -> None:
-    cases = [*CASES, *GROUP_CASES, *LINE_CASES, *ORDERED_CASES, *ROW_CASES, *SET_CASES]
+    cases = [*CASES, *GROUP_CASES, *LINE_CASES, *ORDERED_CASES, *PAIR_CASES, *ROW_CASES, *SET_CASES]
     assert {type(loss) for loss in cases} == set(nbloss.ALL)
 
 
@@ -71,9 +73,10 @@ def test_names_are_of_one_loss_each() -> None:
         assert getattr(nbloss, loss.__name__) is loss and loss.__name__ in nbloss.__all__
 
 
-@pytest.mark.parametrize("loss", [*CASES, *SET_CASES], ids=repr)
+@pytest.mark.parametrize("loss", [*CASES, *SET_CASES, *PAIR_CASES[:3]], ids=repr)
 def test_a_loss_is_a_value(loss: nbloss.Loss) -> None:
-    arrays = of_sets(loss) if loss in SET_CASES else ordinary(loss, 10)
+    make = of_sets if loss in SET_CASES else pairs if loss in PAIR_CASES[:3] else ordinary
+    arrays = make(loss, n=12)
     loss(*arrays)  # what is compiled must stay out of what follows
     assert eval(repr(loss), vars(nbloss)) == loss
     for twin in (pickle.loads(pickle.dumps(loss)), copy.deepcopy(loss), dataclasses.replace(loss)):

@@ -36,7 +36,8 @@ def largest_terms(loss: Any, y: float, z: float) -> tuple[Any, Any, Any]:
         return focal_terms(loss, y, z)
     if isinstance(loss, LOG_LINKED) and y >= 0:
         return terms_of_mean(loss, mpf(y), mpf(z))
-    if isinstance(loss, nbloss.BinaryCrossEntropy | nbloss.BalancedBinaryCrossEntropy) and 0 <= y <= 1:
+    of_logits = nbloss.BinaryCrossEntropy | nbloss.BalancedBinaryCrossEntropy | nbloss.CrossEntropyLambda
+    if isinstance(loss, of_logits) and 0 <= y <= 1:
         smoothing = mpf(getattr(loss, "label_smoothing", 0.0))
         plain = dataclasses.replace(loss, label_smoothing=0.0) if smoothing else loss
         ends = [nbloss.reference.exact(plain, end, z) for end in (0.0, 1.0)]  # the loss is linear in the target

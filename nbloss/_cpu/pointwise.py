@@ -81,17 +81,21 @@ def _run(
     # another type than that of the predictions to compute in has its own kernel only where that pays
     as_is = z.dtype == real or (z.dtype in REALS and z.size >= PARALLEL_FROM)
     as_is = as_is and target == y.dtype and (w is None or weight == w.dtype) and not program.vectors
+    more = [x for x in program.numbers if type(x) is np.ndarray]  # one for each element
+    as_is = as_is and all(a.dtype == real for a in more)
     if as_is and all(a is None or a.dtype == z.dtype for a in (value, gradient, hessian)):
-        vectors = as_vectors([y, z, w, value, gradient, hessian])
+        vectors = as_vectors([y, z, w, value, gradient, hessian, *more])
         if vectors is not None:
-            return run_vectors(program, want, program.numbers, real, scale, *vectors)
+            numbers = tuple(vectors.pop(6) if type(x) is np.ndarray else x for x in program.numbers)
+            return run_vectors(program, want, numbers, real, scale, *vectors)
     given = [a for a in (value, gradient, hessian) if a is not None]
     inputs = [(y, target)] if w is None else [(y, target), (w, weight)]
+    inputs += [(a, real) for a in more]
     last = [np.array(x, real) for x in program.vectors.values()]
     total, weights = 0.0, 0.0
     for z_piece, y_piece, *rest in pieces(z, inputs, last, given, real):
         w_piece = None if w is None else rest.pop(0)
-        numbers = tuple(rest.pop(0) if type(x) is tuple else x for x in program.numbers)
+        numbers = tuple(rest.pop(0) if type(x) in (tuple, np.ndarray) else x for x in program.numbers)
         v, g, h = (None if a is None else rest.pop(0) for a in (value, gradient, hessian))
         added, weighed = run_vectors(program, want, numbers, real, scale, y_piece, z_piece, w_piece, v, g, h)
         total += added
@@ -131,7 +135,7 @@ def kernel_for(program: Program, want: str, target: Any, dtype: Any, weight: Any
 
 def _compiled(program: Program, want: str, target: Any, dtype: Any, weight: Any, compute: Any, parallel: bool) -> Any:
     prediction, real = REALS[dtype], REALS[compute]
-    kinds = {float: real, tuple: _readonly(real), type(None): types.none}
+    kinds = {float: real, tuple: _readonly(real), np.ndarray: _readonly(real), type(None): types.none}
     numbers = types.Tuple([kinds[type(x)] for x in program.numbers])
     weights = types.none if weight is None else _readonly(REALS[weight])
     value, gradient, hessian = (prediction[::1] if letter in want else types.none for letter in "vgh")

@@ -108,11 +108,14 @@ def reader(form: Any) -> Callable[..., Any]:
 
 
 @functools.cache
-def readers(forms: tuple[Any, ...]) -> Callable[..., Any]:
-    """Return the function that gives the tuple of element i of each operand in a tuple."""
+def readers(forms: tuple[Any, ...], real: Any) -> Callable[..., Any]:
+    """Return the function that gives the tuple of element i of each operand in a tuple, in the type *real*."""
     if not forms:
         return on_device(lambda operands, i, lengths: ())
-    first, others = reader(forms[0]), readers(forms[1:])
+    read, others = reader(forms[0]), readers(forms[1:], real)
+    first = read
+    if isinstance(forms[0], Form) and forms[0].dtype != real:
+        first = on_device(lambda a, i, lengths: real(read(a, i, lengths)))
     return on_device(lambda operands, i, lengths: (first(operands[0], i, lengths), *others(operands[1:], i, lengths)))
 
 

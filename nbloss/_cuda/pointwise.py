@@ -33,7 +33,8 @@ def run(
     """
     y, w = (spread(a, z.shape) for a in (y, w))
     placed = dict(zip(want, outs, strict=True))
-    with in_order(z, y, w, *outs) as stream:
+    more = [x for x in program.numbers if isinstance(x, View)]
+    with in_order(z, y, w, *more, *outs) as stream:
         if "s" in placed:
             _reduce(program, mean, y, z, w, placed.get("g"), placed["s"], real, stream)
         elif z.size:
@@ -104,10 +105,12 @@ def _numbers(program: Program, z: View, real: np.dtype[Any]) -> list[Any]:
     numbers: list[Any] = []
     with np.errstate(over="ignore"):  # a number beyond float32 is infinite there, as on the CPU
         for x in program.numbers:
-            if type(x) is tuple:
+            if isinstance(x, View):  # one for each element
+                numbers.append(spread(x, z.shape))
+            elif type(x) is tuple:
                 numbers.append(vector(x, real, z.stream)._replace(shape=z.shape, strides=strides))
             else:
-                numbers.append(None if x is None else real.type(x))
+                numbers.append(None if x is None else real.type(x))  # also of an array of one number
     return numbers
 
 
@@ -125,7 +128,7 @@ def filling(evaluate: Any, real: Any, forms: tuple[Any, ...]) -> Any:
     """Return the kernel that writes those of weighted values, gradients and Hessians that have a form."""
     read_y, read_z, read_w = (reader(form) for form in forms[:3])
     write_value, write_gradient, write_hessian = (writer(form) for form in forms[3:6])
-    read_numbers, as_weight = readers(forms[6:]), as_weight_of(forms[2])
+    read_numbers, as_weight = readers(forms[6:], real), as_weight_of(forms[2])
 
     def kernel(size, lengths, y, z, w, value, gradient, hessian, numbers):  # type: ignore[no-untyped-def]
         i = cuda.grid(1)
@@ -149,7 +152,7 @@ def summing(evaluate: Any, real: Any, forms: tuple[Any, ...]) -> Any:
     """
     read_scale, write_values, write_weights = reader(forms[0]), writer(forms[1]), writer(forms[2])
     read_y, read_z, read_w, write_gradient = *(reader(form) for form in forms[3:6]), writer(forms[6])
-    read_numbers, as_weight = readers(forms[7:]), as_weight_of(forms[5])
+    read_numbers, as_weight = readers(forms[7:], real), as_weight_of(forms[5])
     sums_weights = forms[2] is not None
 
     def kernel(size, lengths, scale, values, weights, y, z, w, gradient, numbers):  # type: ignore[no-untyped-def]

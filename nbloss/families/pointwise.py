@@ -35,6 +35,9 @@ class Pointwise(Loss):
     formula: ClassVar[Callable[..., Any]]
     """``formula(y, z, *numbers, *choices)`` returns value, gradient and Hessian for a target and a prediction."""
 
+    in_double: ClassVar[bool] = False
+    """Whether the formula is evaluated in float64 whatever the predictions are."""
+
     @property
     def link(self) -> Callable[..., Any]:
         """The function, one of :mod:`nbloss.links`, that makes a response of a raw prediction."""
@@ -77,8 +80,11 @@ class Pointwise(Loss):
         TypeError
             If the loss has no such constant, or the arrays are not in host memory.
         """
-        backend = backend_of(y_true=y_true, sample_weight=sample_weight)
-        y = backend.as_host(y_true, "y_true")
+        targets = self._targets(y_true)
+        backend = backend_of(**_named(targets), sample_weight=sample_weight)
+        y, *more = (backend.as_host(t, name) for name, t in _named(targets).items())
+        for other in more:
+            _arrays.check_same_targets(y, other)
         w = backend.as_host(1.0 if sample_weight is None else sample_weight, "sample_weight")
         _arrays.check_weight(w, y.shape)
         for name, x in self._program.vectors.items():
@@ -87,12 +93,13 @@ class Pointwise(Loss):
         kept = w != 0
         if not kept.any():
             raise ValueError(f"y_true must have an element with a weight other than 0, got shape {y.shape}")
-        targets = y[kept].astype(np.float64)
-        low, high = float(targets.min()), float(targets.max())
+        first, *others = (a[kept].astype(np.float64) for a in (y, *more))
+        low, high = float(first.min()), float(first.max())
         if low not in self.domain.target or high not in self.domain.target:
             raise ValueError(f"y_true must lie in {self.domain.target}, got values from {low:g} to {high:g}")
         numbers = [np.broadcast_to(x, y.shape)[kept] if type(x) is tuple else x for x in self._program.numbers]
-        return float(self.minimiser(targets, w[kept].astype(np.float64), *numbers))
+        numbers[: len(others)] = others
+        return float(self.minimiser(first, w[kept].astype(np.float64), *numbers))
 
     def minimiser(self, y: Any, w: Any, *numbers: Any) -> float:
         """Return the constant prediction with the least loss for vectors of targets and weights.
@@ -106,10 +113,18 @@ class Pointwise(Loss):
 
         return _statistics.root(slope, float(y.min()), float(y.max()))
 
+    def _targets(self, y_true: Any) -> tuple[Any, ...]:
+        """Return the arrays of targets, of which all but the first take the places of the first of the numbers."""
+        return (y_true,)
+
     @functools.cached_property
     def _program(self) -> Program:
-        numbers, choices, domain = self.numbers, self.choices, self.domain
-        shared = (self.formula, choices, domain, *(type(x) for x in numbers))
+        return self._program_for(())
+
+    def _program_for(self, more: tuple[Any, ...]) -> Program:
+        """Return what the kernels need, with arrays of *more* targets among the numbers."""
+        numbers, choices, domain = (*more, *self.numbers[len(more) :]), self.choices, self.domain
+        shared = (self.formula, choices, domain, len(more), *(type(x) for x in numbers[len(more) :]))
         return Program(
             self.formula,
             numbers,
@@ -127,7 +142,7 @@ class Pointwise(Loss):
 
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
         _arrays.check_reduction(reduction)
-        are_numpy = type(y_true) is np.ndarray and type(y_pred) is np.ndarray
+        are_numpy = type(y_true) is np.ndarray and type(y_pred) is np.ndarray and not self.in_double
         key = None
         if are_numpy and (sample_weight is None or type(sample_weight) is np.ndarray):
             key = (want, reduction, y_true.dtype, y_pred.dtype, None if sample_weight is None else sample_weight.dtype)
@@ -141,12 +156,14 @@ class Pointwise(Loss):
             if result is not None:
                 return result
         letters, names = WANTED[want]
-        program = self._program
-        backend = backend_of(y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)
-        y = backend.as_array(y_true, "y_true")
+        targets = self._targets(y_true)
+        backend = backend_of(**_named(targets), y_pred=y_pred, sample_weight=sample_weight)
+        y, *more = (backend.as_array(t, name) for name, t in _named(targets).items())
+        program = self._program_for(tuple(more)) if more else self._program
         z = backend.as_array(y_pred, "y_pred")
         w = None if sample_weight is None else backend.as_array(sample_weight, "sample_weight")
-        _arrays.check_shapes(y, z)
+        for t in (y, *more):
+            _arrays.check_shapes(t, z)
         if w is not None:
             _arrays.check_weight(w, z.shape)
         for name, x in program.vectors.items():
@@ -155,8 +172,8 @@ class Pointwise(Loss):
             letters = "s" + letters[1:]
         reduced = letters[0] == "s"
         shapes = [() if letter == "s" else z.shape for letter in letters]
-        results, outs = _arrays.results_for(backend, names, shapes, reduced, z, y_pred, out, (y, z, w))
-        compute = _arrays.computed_in(y.dtype, z.dtype, program.unbounded)
+        results, outs = _arrays.results_for(backend, names, shapes, reduced, z, y_pred, out, (y, z, w, *more))
+        compute = _arrays.DOUBLE if self.in_double else _arrays.computed_in(y.dtype, z.dtype, program.unbounded)
         backend.pointwise.run(program, letters, reduction == "mean", y, z, w, outs, compute)
         if key is not None and key not in self._shortcuts:
             shortcut = backend.shortcut(program, letters, reduction == "mean", *key[2:], z.size)
@@ -165,6 +182,11 @@ class Pointwise(Loss):
         if out is None and reduced:
             results[0] = backend.number(results[0])
         return results[0] if len(names) == 1 else tuple(results)
+
+
+def _named(targets: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the targets by the names that messages give them."""
+    return {"y_true" if len(targets) == 1 else f"y_true[{i}]": t for i, t in enumerate(targets)}
 
 
 def mapped(function: Callable[..., Any], x: Any, out: Any = None) -> Any:

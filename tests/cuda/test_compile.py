@@ -11,7 +11,7 @@ import pytest
 from numba import cuda, from_dtype, types
 
 import nbloss
-from tests.cases import CASES, ROW_CASES
+from tests.cases import CASES, PAIR_CASES, ROW_CASES
 from tests.cuda.nodriver import Capability, Code, code_of, type_of, what_is_missing
 
 if missing := what_is_missing():
@@ -293,3 +293,18 @@ def test_weights_of_rows(has_factors: bool, capability: Capability) -> None:
         lengths = types.UniTuple(whole, 1)
         arguments = [whole, whole, whole, lengths, y, type_of(targets.w), type_of(factors), whole, type_of(into)]
         assert_lean(code_of(cuda.jit(row_kernels.weighing(targets, into)), arguments, capability))
+
+
+# Losses of two targets, some of which compute in double precision
+
+
+@pytest.mark.parametrize("loss", PAIR_CASES[:3], ids=repr)
+def test_kernels_in_double(loss: Any) -> None:
+    upper = Form(0, SINGLE)
+    program = loss._program._replace(numbers=(upper, *loss._program.numbers[1:]), kernels={})
+    forms = (Form(0, SINGLE), Form(0, SINGLE), None, None, Form(0, SINGLE), Form(0, SINGLE), upper, NUMBER)
+    kernel = pointwise.kernel_for(program, pointwise.filling, DOUBLE, forms)
+    operands = types.Tuple([type_of(upper), from_dtype(DOUBLE)])
+    lengths = types.UniTuple(types.int64, 1)
+    code = code_of(kernel, [types.int64, lengths, *map(type_of, forms[:6]), operands], HOPPER)
+    assert code.stack == code.spilled == code.count(r"\bcall\b") == 0 and code.registers <= MOST_FOR_ROWS

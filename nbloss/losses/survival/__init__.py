@@ -1,0 +1,1 @@
+"""Losses of times until an event, which may be known in part only."""
