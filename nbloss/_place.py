@@ -18,11 +18,19 @@ def on_device(x: Any) -> bool:
     return simulator is not None and isinstance(x, simulator.FakeCUDAArray)
 
 
+def is_lazy(*arrays: Any) -> bool:
+    """Whether one of *arrays* is of dask, which is not imported for the question."""
+    module = sys.modules.get("dask.array")
+    return module is not None and any(isinstance(x, module.Array) for x in arrays)
+
+
 def backend_of(**arrays: Any) -> Any:
     """Return the package of kernels, `_cpu` or `_cuda`, for *arrays* by name, which must live in one place.
 
     None and plain numbers live nowhere.
     """
+    if is_lazy(*arrays.values()):
+        raise TypeError("dask arrays are for losses of elements and of rows, which need no other chunk")
     device, host = "", ""
     for name, x in arrays.items():
         if x is None or isinstance(x, int | float | np.generic):

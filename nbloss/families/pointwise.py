@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nbloss import _arrays, _statistics, links
-from nbloss._place import backend_of, replayed
+from nbloss._place import backend_of, is_lazy, replayed
 from nbloss._program import Program
 from nbloss.loss import REAL, Domain, Loss
 
@@ -155,6 +155,10 @@ class Pointwise(Loss):
             result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
             if result is not None:
                 return result
+        if is_lazy(y_true, y_pred, sample_weight):
+            from nbloss import _dask
+
+            return _dask.evaluate(self, want, y_true, y_pred, sample_weight, reduction, out, by_rows=False)
         letters, names = WANTED[want]
         targets = self._targets(y_true)
         backend = backend_of(**_named(targets), y_pred=y_pred, sample_weight=sample_weight)

@@ -11,7 +11,7 @@ import numpy as np
 
 from nbloss import _arrays, _statistics
 from nbloss._math import exp, sigmoids
-from nbloss._place import backend_of, replayed
+from nbloss._place import backend_of, is_lazy, replayed
 from nbloss._row_program import RowProgram
 from nbloss.families.pointwise import WANTED
 from nbloss.loss import REAL, UNIT, Domain, Loss
@@ -231,6 +231,10 @@ class Rowwise(Loss):
         result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
         if result is not None:
             return result
+        if is_lazy(y_true, y_pred, sample_weight):
+            from nbloss import _dask
+
+            return _dask.evaluate(self, want, y_true, y_pred, sample_weight, reduction, out, by_rows=True)
         letters, names = WANTED[want]
         backend, y, z, w = self._prepared(y_true, y_pred, sample_weight)
         reduced = reduction != "none"

@@ -16,18 +16,23 @@ Rule = Callable[..., Any]
 
 
 class Curved(Pointwise):
-    """The loss *loss*, whose Hessian is what *rule* says, but nowhere less than *floor*."""
+    """The loss *loss*, whose Hessian is what *rule* says, but nowhere less than *floor*.
+
+    If it is *guarded*, its gradient is nan where target or prediction is not finite: that costs nothing in a kernel
+    that waits for memory, and only gradients have to be looked at.
+    """
 
     loss: Pointwise
     rule: Rule
     floor: float
+    guarded: bool
 
-    def __init__(self, loss: Pointwise, rule: Rule, floor: float) -> None:
+    def __init__(self, loss: Pointwise, rule: Rule, floor: float, guarded: bool) -> None:
         # beside the fields, of which there are none: what the engine wants to know is taken from the loss
-        self.__dict__.update(loss=loss, rule=rule, floor=floor)
+        self.__dict__.update(loss=loss, rule=rule, floor=floor, guarded=guarded)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in ("loss", "rule", "floor")}
+        return {name: self.__dict__[name] for name in ("loss", "rule", "floor", "guarded")}
 
     @classmethod
     def _fields(cls) -> tuple[Any, ...]:
@@ -35,7 +40,7 @@ class Curved(Pointwise):
 
     @property
     def formula(self) -> Callable[..., Any]:  # type: ignore[override]
-        return _formula(type(self.loss).formula, self.rule)
+        return _formula(type(self.loss).formula, self.rule, self.guarded)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -55,14 +60,16 @@ class Curved(Pointwise):
 
 
 @functools.cache
-def _formula(formula: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
+def _formula(formula: Callable[..., Any], rule: Rule, guarded: bool) -> Callable[..., Any]:
     def curved(y: Any, z: Any, floor: Any, *rest: Any) -> tuple[Any, Any, Any]:
         value, gradient, hessian = formula(y, z, *rest)
         curvature = rule(y, z, gradient, hessian, *rest)
+        if guarded:
+            gradient += (z - z) + (y - y)
         return value, gradient, curvature if curvature > floor else floor
 
     # the names of the kernel and of its file in the cache, where only formulas of the package are kept
-    curved.__module__, curved.__qualname__ = formula.__module__, f"{formula.__qualname__}.{rule.__name__}"
+    curved.__module__, curved.__qualname__ = formula.__module__, f"{formula.__qualname__}.{rule.__name__}.{guarded}"
     return curved
 
 

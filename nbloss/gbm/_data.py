@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from nbloss.loss import Loss
 
-
-def unpacked(y_pred: Any, data: Any) -> tuple[Any, Any, Any]:
-    """Return targets, predictions and weights from what XGBoost and LightGBM give: predictions, then a data set."""
+def unpacked(y_pred: Any, data: Any) -> tuple[Any, Any, Any, Any]:
+    """Return targets, predictions, weights and groups from predictions and the data set of XGBoost or LightGBM."""
     y, w = data.get_label(), data.get_weight()
     if y.shape != y_pred.shape and y.size == y_pred.size:  # XGBoost before 3.2 has several targets flat
         y = y.reshape(y_pred.shape)
-    return y, y_pred, none_if_empty(w)
+    if hasattr(data, "get_uint_info"):
+        groups = np.diff(data.get_uint_info("group_ptr").astype(np.int64))
+        lower = data.get_float_info("label_lower_bound")
+        if lower.size:
+            y = lower, data.get_float_info("label_upper_bound")
+    else:
+        groups = data.get_group()
+    return y, y_pred, none_if_empty(w), none_if_empty(groups)
+
+
+def targets_for(loss: Any, y: Any) -> Any:
+    """Return the targets of *loss*, from labels: of times, those below 0 are of events that had not come by then."""
+    name = type(loss).__name__
+    if isinstance(y, tuple) or name not in ("Cox", "AFT"):
+        return y
+    y = np.asarray(y)
+    return (np.abs(y), y > 0) if name == "Cox" else (np.abs(y), np.where(y > 0, y, np.inf))
+
+
+def in_groups(loss: Any, groups: Any) -> dict[str, Any]:
+    """Return what a loss of groups is told of them, and other losses nothing."""
+    from nbloss.families.grouped import Grouped
+
+    return {"groups": groups} if isinstance(loss, Grouped) else {}
 
 
 def none_if_empty(w: Any) -> Any:
@@ -23,36 +43,20 @@ def none_if_empty(w: Any) -> Any:
     return None if w is None or np.size(w) == 0 else w
 
 
-def is_finite(x: Any) -> bool:
-    """Whether all of *x*, an array in host memory, is finite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        # a finite sum is enough, and quick; of huge numbers it may be infinite all the same
-        return bool(math.isfinite(x.sum()) or np.isfinite(x).all())
-
-
-def check_finite(x: Any, w: Any, name: str) -> None:
-    """Raise for the first row of *x* with a number that is not finite, and a weight other than 0."""
-    if is_finite(x):
-        return
-    row = _first_row(~np.isfinite(x), w)
-    if row is not None:
-        raise ValueError(f"{name} must be finite, got {x[row]} in row {row} (check_finite=False lets it pass)")
-
-
-def check_results(loss: Loss, y: Any, z: Any, w: Any, gradient: Any) -> None:
-    """Raise for the first row with a gradient that is not finite, such as one whose target is not in the domain."""
-    if is_finite(gradient):
-        return
-    row = _first_row(~np.isfinite(gradient), w)
-    if row is not None:
+def raise_first(loss: Any, y: Any, z: Any, w: Any, gradient: Any) -> None:
+    """Raise for the first row with a weight other than 0 and a number that is not finite, if there is one."""
+    targets = () if isinstance(y, tuple) else (("y_true", np.asarray(y)),)  # an upper end of a time may be infinite
+    for name, x in (("y_pred", z), *targets, ("gradient", gradient)):
+        bad = ~np.isfinite(x).reshape(len(x), -1).all(1)
+        if w is not None and w.shape in ((), bad.shape):
+            bad &= w != 0  # which is a mask
+        if not bad.any():
+            continue
+        row = int(bad.argmax())
+        if name != "gradient":
+            raise ValueError(f"{name} must be finite, got {x[row]} in row {row} (check_finite=False lets it pass)")
+        target = tuple(a[row] for a in y) if isinstance(y, tuple) else y[row]
         raise ValueError(
-            f"the gradient of {loss!r} must be finite, got {gradient[row]} in row {row}, for the target {y[row]} and "
-            f"the prediction {z[row]}; targets must lie in {loss.domain.target} (check_finite=False lets it pass)"
+            f"the gradient of {loss!r} must be finite, got {x[row]} in row {row}, for the target {target} and the "
+            f"prediction {z[row]}; targets must lie in {loss.domain.target} (check_finite=False lets it pass)"
         )
-
-
-def _first_row(bad: Any, w: Any) -> int | None:
-    rows = bad.reshape(len(bad), -1).any(1)
-    if w is not None:
-        rows &= np.broadcast_to(w, rows.shape) != 0  # which is a mask
-    return int(rows.argmax()) if rows.any() else None

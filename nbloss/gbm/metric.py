@@ -69,11 +69,12 @@ class Metric:
             is_xgboost = hasattr(y_pred, "num_row")
             value = self._mean(*_data.unpacked(y_true, y_pred))
             return (self.__name__, value) if is_xgboost else (self.__name__, value, False)
-        value = self._mean(y_true, y_pred, None if sample_weight is _ABSENT else _data.none_if_empty(sample_weight))
+        weight = None if sample_weight is _ABSENT else _data.none_if_empty(sample_weight)
+        value = self._mean(y_true, y_pred, weight, None if group is _ABSENT else group)
         return value if group is _ABSENT else (self.__name__, value, False)
 
-    def _mean(self, y: Any, z: Any, w: Any) -> float:
-        return float(self.loss(y, z, w))
+    def _mean(self, y: Any, z: Any, w: Any, groups: Any) -> float:
+        return float(self.loss(_data.targets_for(self.loss, y), z, w, **_data.in_groups(self.loss, groups)))
 
     def is_max_optimal(self) -> bool:
         """Return False: CatBoost asks whether greater is better."""

@@ -88,26 +88,33 @@ class Objective:
             Sizes of the groups that rows are ranked in, for losses that rank.
         """
         if hasattr(y_pred, "get_label"):
-            y_true, y_pred, sample_weight = _data.unpacked(y_true, y_pred)
-        return self.derivatives(y_true, y_pred, _data.none_if_empty(sample_weight))
+            y_true, y_pred, sample_weight, group = _data.unpacked(y_true, y_pred)
+        return self.derivatives(y_true, y_pred, _data.none_if_empty(sample_weight), groups=group)
 
-    def derivatives(self, y: Any, z: Any, w: Any = None, out: Any = None) -> tuple[Any, Any]:
-        """Return gradient and Hessian of targets, predictions and weights.
+    def derivatives(self, y: Any, z: Any, w: Any = None, out: Any = None, groups: Any = None) -> tuple[Any, Any]:
+        """Return gradient and Hessian of targets, predictions, weights and sizes of groups.
 
         They are float32 and in the memory order of the predictions, or the pair of arrays given as `out`.
         """
-        y, z = np.asarray(y), np.asarray(z)
+        y, z = _data.targets_for(self.loss, y), np.asarray(z)
         w = None if w is None else np.asarray(w)
-        if self.check_finite:
-            _data.check_finite(z, w, "y_pred")
-            _data.check_finite(y, w, "y_true")
         if out is None:
             out = np.empty_like(z, np.float32), np.empty_like(z, np.float32)
-        gradient, hessian = self._for(z).gradient_and_hessian(y, z, w, out=out)
-        self._raise_to_floor(hessian, w)
+        loss = self._for(z)
+        gradient, hessian = loss.gradient_and_hessian(y, z, w, out=out, **_data.in_groups(loss, groups))
+        self._raise_to_floor(hessian, w, groups)
         if self.check_finite:
-            _data.check_results(self.loss, y, z, w, gradient)
+            self._check(y, z, w, gradient)
         return gradient, hessian
+
+    def _check(self, y: Any, z: Any, w: Any, gradient: Any) -> None:
+        """Raise for the first row with a number that is not finite, and a weight other than 0."""
+        from nbloss._cpu.finite import all_finite
+
+        # the kernels of single elements have made a nan of whatever is not finite
+        given = () if self._of_elements is not None else (z,) if isinstance(y, tuple) else (z, np.asarray(y))
+        if not all(all_finite(x) for x in (gradient, *given)):
+            _data.raise_first(self.loss, y, z, w, gradient)
 
     @functools.cached_property
     def _of_elements(self) -> Loss | None:
@@ -122,9 +129,9 @@ class Objective:
             rule = hessians.exact
         else:
             rule = self._known(hessians.POINTWISE[self.hessian])
-        return (
-            self.loss if rule is hessians.exact and self._floor == -math.inf else Curved(self.loss, rule, self._floor)
-        )
+        if rule is hessians.exact and self._floor == -math.inf and not self.check_finite:
+            return self.loss
+        return Curved(self.loss, rule, self._floor, self.check_finite)
 
     @functools.cached_property
     def _factor(self) -> Callable[[int], float] | None:
@@ -151,9 +158,11 @@ class Objective:
             return self._of_elements
         return self.loss if self._factor is None else _curved_rows(self.loss, self._factor(z.shape[-1]))
 
-    def _raise_to_floor(self, hessian: Any, w: Any) -> None:
+    def _raise_to_floor(self, hessian: Any, w: Any, groups: Any) -> None:
         """Give the Hessian of a loss that is not one of elements its floor, in place."""
         if self._of_elements is None and self._floor > -math.inf:
+            if w is not None and groups is not None and len(w) != len(hessian):
+                w = np.repeat(w, groups)  # XGBoost's weights are of groups
             least = self._floor if w is None else (self._floor * w).reshape(w.shape + (1,) * (hessian.ndim - w.ndim))
             np.maximum(hessian, least, out=hessian, casting="same_kind")
 

@@ -161,6 +161,30 @@ def test_early_stopping() -> None:
     assert 5 < cat.best_iteration_ < 490
 
 
+def test_lists_are_ranked_in_their_groups() -> None:
+    sizes = np.full(100, 20)
+    relevance = np.digitize(REAL, (-0.5, 0.5, 1.5)).astype(np.float32)
+    loss = nbloss.XeNDCG()
+    objective, metric = Objective(loss), Metric(loss)
+    data, history = lightgbm.Dataset(X, relevance, group=sizes), {}
+    settings = LIGHTGBM | {"objective": objective, "metric": "None"}
+    model = lightgbm.train(
+        settings, data, 20, valid_sets=[data], feval=metric, callbacks=[lightgbm.record_evaluation(history)]
+    )
+    expected = loss(relevance, model.predict(X), groups=sizes)
+    assert history["training"]["XeNDCG"][-1] == pytest.approx(expected, rel=1e-6)
+    assert expected < loss(relevance, np.zeros(len(X)), groups=sizes) - 0.1
+    ranker = lightgbm.LGBMRanker(objective=objective, n_estimators=20, num_leaves=8, n_jobs=1, verbosity=-1)
+    np.testing.assert_array_equal(ranker.fit(X, relevance, group=sizes).predict(X), model.predict(X))
+    matrix = xgboost.DMatrix(X, relevance)
+    matrix.set_group(sizes)
+    for weight in (None, np.linspace(0.5, 2, 100)):
+        if weight is not None:
+            matrix.set_weight(weight)
+        booster = xgboost.train(XGBOOST, matrix, 20, obj=objective, custom_metric=metric)
+        assert loss(relevance, booster.predict(matrix), weight, groups=sizes) < expected + 1
+
+
 def test_no_metric_is_taken_for_one_to_maximise() -> None:
     greater_is_better = ("auc", "aucpr", "pre", "map", "ndcg", "mape")  # XGBoost goes by the first letters
     assert not [loss for loss in nbloss.ALL if loss.__name__.lower().startswith(greater_is_better)]

@@ -23,7 +23,7 @@ Q = np.exp(ROWS) / np.exp(ROWS).sum(-1, keepdims=True)
 
 def data_of(y: Any, w: Any) -> Any:
     """Return what stands for a DMatrix, or for a Dataset."""
-    return SimpleNamespace(get_label=lambda: y, get_weight=lambda: w)
+    return SimpleNamespace(get_label=lambda: y, get_weight=lambda: w, get_group=lambda: None)
 
 
 LAYOUTS = {
