@@ -21,6 +21,15 @@ from nbloss.loss import Interval
 BLOCK = 32 if config.ENABLE_CUDASIM else 256
 """Threads in a block, a power of 2. The simulator takes a millisecond to start each."""
 
+WARP = 8 if config.ENABLE_CUDASIM else 32
+"""Threads that run together, and tell each other numbers without memory."""
+
+WARPS = BLOCK // WARP
+"""Warps in a block."""
+
+ALL = 0xFFFFFFFF
+"""All threads of a warp."""
+
 BUSY, MOST = (1, 4) if config.ENABLE_CUDASIM else (128, 2048)
 """Blocks that keep a device busy, and blocks that fill every device."""
 
@@ -64,26 +73,24 @@ def weigh(x: Any, w: Any) -> Any:
     return x * w if w != type(w)(0) else type(x * w)(0)
 
 
-@register_jitable
-def plus(total: Any, w: Any) -> Any:
-    """Return ``total + w``; total where there are no weights."""
-    return total if w is None else total + w
-
-
 @cuda.jit(device=True)
 def tree(x: Any) -> Any:
-    """Return, in the block's first thread, the sum of the x of its threads."""
-    sums = cuda.shared.array(BLOCK, float64)
+    """Return, in every thread of the block, the sum of the x of its threads."""
+    sums = cuda.shared.array(WARPS, float64)
     me = cuda.threadIdx.x
-    sums[me] = x
-    half = BLOCK // 2
-    while half > 0:
-        cuda.syncthreads()
-        if me < half:
-            sums[me] += sums[me + half]
-        half //= 2
+    x = float64(x)
+    step = WARP // 2
+    while step > 0:
+        x += cuda.shfl_xor_sync(ALL, x, step)
+        step >>= 1
+    if me & (WARP - 1) == 0:
+        sums[me // WARP] = x
+    cuda.syncthreads()
+    total = sums[0]
+    for warp in range(1, WARPS):
+        total += sums[warp]
     cuda.syncthreads()  # before the next call writes to it
-    return sums[0]
+    return total
 
 
 @cuda.jit(device=True)

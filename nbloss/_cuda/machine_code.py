@@ -25,6 +25,9 @@ from numba import cuda, types
 
 from nbloss._compile import cache_folder
 
+BOUNDS = 256, 2
+"""The threads of a block, and how many blocks must share a multiprocessor: no more than 128 registers a thread."""
+
 PACKAGE = __package__.split(".")[0]
 
 
@@ -60,7 +63,8 @@ def build(function: Callable[..., Any], arguments: list[Any], capability: tuple[
 
     try:
         ptx, _ = cuda.compile(
-            function, types.void(*arguments), device=False, abi="numba", cc=capability, output="ptx"
+            function, types.void(*arguments), device=False, abi="numba", cc=capability, output="ptx",
+            launch_bounds=BOUNDS,
         )  # fmt: skip
         options = LinkerOptions(arch="sm_{}{}".format(*capability), verbose=True)
         linker = Linker(ObjectCode.from_ptx(ptx.encode(), name="kernel"), options=options)

@@ -15,7 +15,7 @@ from numba import cuda, float64
 from nbloss import _rows
 from nbloss._arrays import DOUBLE
 from nbloss._compile import inlined
-from nbloss._cuda.blocks import BLOCK, ends, tree, weigh
+from nbloss._cuda.blocks import BLOCK, WARPS, ends, tree, weigh
 from nbloss._cuda.layout import on_device, reader, writer
 from nbloss._cuda.row_layout import class_reader, class_writer, pair_writer, starter
 from nbloss._cuda.row_targets import Targets, label_reader, number_reader, target_reader
@@ -64,11 +64,11 @@ def filling(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Any:
     together, sums_up, of = forms.together, forms.sums is not None, real.type
 
     def kernel(rows, classes, team, lengths, y, z, w, numbers, options, pull, value, gradient, hessian, sums):  # type: ignore[no-untyped-def]
-        width = team if together else 1
+        width = np.int32(team if together else 1)
         lane, mine, at_once = cuda.threadIdx.x % width, cuda.threadIdx.x // width, BLOCK // width
         factor = of(read_pull(pull, 0, lengths))
         total = np.float64(0)
-        room = cuda.shared.array(BLOCK, float64) if together else 0
+        room = cuda.shared.array(WARPS, float64) if together else 0
         first = cuda.blockIdx.x * at_once
         while first < rows:
             i = min(first + mine, rows - 1)  # teams without a row repeat the last one: all threads of a block must meet
@@ -177,9 +177,9 @@ def pairing(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Any:
     class_of, add = class_evaluator(program, real, forms), adder(program, real, forms)
 
     def kernel(rows, classes, team, lengths, y, z, w, numbers, options, out):  # type: ignore[no-untyped-def]
-        width = team if together else 1
+        width = np.int32(team if together else 1)
         lane, mine, at_once = cuda.threadIdx.x % width, cuda.threadIdx.x // width, BLOCK // width
-        room = cuda.shared.array(BLOCK, float64) if together else 0
+        room = cuda.shared.array(WARPS, float64) if together else 0
         first = cuda.blockIdx.x * at_once
         while first < rows:
             i = min(first + mine, rows - 1)

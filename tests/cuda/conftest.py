@@ -24,20 +24,21 @@ from numba.np import numpy_support
 
 @pytest.fixture(autouse=True, scope="session")
 def simulator() -> Iterator[None]:
-    """Make numba's simulator fast and right: its threads are Python's, of which one runs at a time."""
+    """Make numba's simulator fast and right."""
     if not config.ENABLE_CUDASIM:
         yield
         return
     from numba.cuda.simulator import kernel, kernelapi
 
-    usual, swapped, array = sys.getswitchinterval(), kernel.swapped_cuda_module, kernelapi.FakeCUDAShared.array
-    sys.setswitchinterval(1e-4)  # taking turns often is 6 times as fast
+    from tests.cuda import threads
+
+    usual, array = kernel.swapped_cuda_module, kernelapi.FakeCUDAShared.array
+    threads.install()
     kernel.swapped_cuda_module = _swapped_by_the_first
     kernelapi.FakeCUDAShared.array = _shared_by_all
     yield
     kernelapi.FakeCUDAShared.array = array
-    kernel.swapped_cuda_module = swapped
-    sys.setswitchinterval(usual)
+    kernel.swapped_cuda_module = usual
 
 
 _lock = threading.Lock()

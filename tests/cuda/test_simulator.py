@@ -193,6 +193,20 @@ def test_shapes(shape: tuple[int, ...]) -> None:
     assert_same(HUBER, y[::-1], z[..., ::-1])
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
+def test_bits_do_not_depend_on_the_alignment(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that begins at a multiple of 16 bytes is read so many at once; all else, one by one."""
+    n = 4 * BLOCK * MOST + 7
+    y, z = ordinary(HUBER, n, dtype)
+    there = device(y, z, np.arange(n, dtype=np.float32) % 3)
+    found = []
+    for is_wide in (True, False):
+        monkeypatch.setattr("nbloss._cuda.pointwise.is_wide", lambda operands, is_wide=is_wide: is_wide)
+        results = *host(HUBER.value_and_gradient(*there)), *host(HUBER.gradient_and_hessian(*there))
+        found.append([a.tobytes() for a in results])
+    assert found[0] == found[1]
+
+
 def test_bits_depend_neither_on_the_run_nor_on_the_layout() -> None:
     y, z = ordinary(HUBER, 400)
     w = np.random.default_rng(2).uniform(size=400)

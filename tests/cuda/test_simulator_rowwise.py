@@ -21,7 +21,7 @@ if not config.ENABLE_CUDASIM:
 
 from nbloss._arrays import real_of
 from nbloss._cuda.blocks import BLOCK, BUSY, MOST
-from nbloss._cuda.teams import EACH, FEW, team_for
+from nbloss._cuda.teams import EACH, FEW, SECTOR, team_for
 from nbloss._row_program import RowProgram
 from nbloss.families.rowwise import AS_IT_IS, EXP, SOFTMAX, row_map
 from nbloss.loss import REAL, Domain
@@ -139,7 +139,7 @@ def test_numbers_of_classes(loss: nbloss.Loss, classes: int) -> None:
 def test_teams() -> None:
     sizes = {team_for(10, classes, False) for classes in range(1, EACH * BLOCK * 2)}
     assert sizes == {1} | {1 << k for k in range(3, BLOCK.bit_length())}
-    assert all(team_for(10, classes, False) <= classes for classes in range(1, 1000))
+    assert all(team_for(10, classes, False) <= max(SECTOR, classes) for classes in range(1, 1000))
     assert team_for(BLOCK * BUSY, FEW + 1, True) == 1 and team_for(BLOCK * BUSY - 1, FEW + 1, True) > 1
 
 
