@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from nbloss import links as links
 from nbloss import math as math
 from nbloss import reference as reference
 from nbloss._threads import get_num_threads as get_num_threads
 from nbloss._threads import set_num_threads as set_num_threads
+from nbloss.checking import check as check
 from nbloss.custom import pointwise as pointwise
 from nbloss.functions import binary_entropy as binary_entropy
 from nbloss.functions import class_weights as class_weights
@@ -90,7 +92,19 @@ ALL: tuple[type[Loss], ...] = tuple(
 )
 """Every loss class: those imported above."""
 
-__all__ = ["ALL", "Domain", "Interval", "Loss", "get", "get_num_threads", "math", "pointwise", "reference"]
+__all__ = [
+    "ALL",
+    "Domain",
+    "Interval",
+    "Loss",
+    "check",
+    "get",
+    "get_num_threads",
+    "links",
+    "math",
+    "pointwise",
+    "reference",
+]
 __all__ += ["set_num_threads"]
 __all__ += ["binary_entropy", "class_weights", "entropy", "information", "log_softmax", "pcoc", "sigmoid", "softmax"]
 __all__ += [loss.__name__ for loss in ALL]

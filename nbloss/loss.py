@@ -7,7 +7,7 @@ import dataclasses
 import math
 import numbers
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 Reduction = Literal["mean", "sum", "none"]
 Number = float | tuple[float, ...] | None
@@ -99,6 +99,13 @@ class Loss(abc.ABC):
     def __post_init__(self) -> None:
         for field in self._fields():
             object.__setattr__(self, field.name, _checked(type(self).__name__, field, getattr(self, field.name)))
+
+    if not TYPE_CHECKING:  # a type checker would take it for the name of the class
+
+        @property
+        def __name__(self) -> str:
+            """What scikit-learn and others that take functions call the loss: its repr."""
+            return repr(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.parameters  # what is compiled lies beside the fields and stays behind

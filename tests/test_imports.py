@@ -16,14 +16,25 @@ PACKAGE = pathlib.Path(nbloss.__file__).parent
 ALLOWED = {
     "nbloss": {
         "nbloss._threads",
+        "nbloss.checking",
         "nbloss.custom",
         "nbloss.functions",
+        "nbloss.links",
         "nbloss.loss",
         "nbloss.losses",
         "nbloss.math",
         "nbloss.reference",
     },
-    "nbloss.__main__": {"nbloss._demo"},
+    "nbloss.__main__": {"nbloss._cli", "nbloss._demo"},
+    "nbloss._cli": {
+        "nbloss",
+        "nbloss._cli",
+        "nbloss._compile",
+        "nbloss._plot",
+        "nbloss.checking",
+        "nbloss.families",
+        "nbloss.loss",
+    },
     "nbloss._demo": {"nbloss"},
     "nbloss.losses": {
         "nbloss.families",
@@ -36,6 +47,7 @@ ALLOWED = {
         "nbloss.losses",
     },
     "nbloss.families": {
+        "nbloss._plot",
         "nbloss.families",
         "nbloss._hash",
         "nbloss.reference",
@@ -61,6 +73,8 @@ ALLOWED = {
         "nbloss._row_program",
     },
     "nbloss.gbm": {"nbloss.gbm", "nbloss.families", "nbloss.links", "nbloss.loss", "nbloss._cpu", "nbloss._math"},
+    "nbloss.checking": {"nbloss.families", "nbloss.loss", "nbloss.reference"},
+    "nbloss._plot": {"nbloss.loss"},
     "nbloss.custom": {
         "nbloss._derive",
         "nbloss._graph",
@@ -161,7 +175,7 @@ def test_imports_run_one_way(path: pathlib.Path) -> None:
     assert inside <= ALLOWED[room(name)], f"{name} imports {inside - ALLOWED[room(name)]}"
     with_numba = {"nbloss._cpu", "nbloss._cuda", "nbloss._compile", "nbloss._emit", "nbloss._parallel"}
     outside = {module.split(".")[0] for module in imported(path)} - {"nbloss"}
-    if room(name) not in {*with_numba, "nbloss._demo"}:
+    if room(name) not in {*with_numba, "nbloss._cli", "nbloss._demo"}:
         assert "numba" not in outside and "llvmlite" not in outside
     if room(name) in {"nbloss.losses", "nbloss.links", "nbloss._math", "nbloss.loss"}:
         assert "numpy" not in outside

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,6 +57,30 @@ class Pointwise(Loss):
             Of the shape of `y_pred`, float32 or float64 as :meth:`gradient` would be.
         """
         return mapped(self.link, y_pred)
+
+    def plot(self, *, axes: Any = None, over: tuple[float, float] | None = None, **values: Sequence[Any]) -> Any:
+        """Draw value, gradient and Hessian of one element against its residual, logit or score.
+
+        Requires matplotlib.
+
+        >>> nbloss.Huber().plot(delta=[0.5, 1, 2])  # doctest: +SKIP
+
+        Parameters
+        ----------
+        axes : sequence of three matplotlib axes, optional
+            Where to draw; by default in a new figure.
+        over : tuple of two floats, optional
+            The least and the greatest prediction.
+        **values : sequence
+            One parameter and the values of it to draw a curve for each.
+
+        Returns
+        -------
+        sequence of three matplotlib axes
+        """
+        from nbloss import _plot
+
+        return _plot.plot(self, values, axes, over)
 
     def init_score(self, y_true: Any, sample_weight: Any = None) -> float:
         """Return the constant raw prediction with the least loss: where boosting starts.

@@ -1,0 +1,1 @@
+"""The commands of :mod:`nbloss.__main__`, one a file."""

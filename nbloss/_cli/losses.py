@@ -1,0 +1,120 @@
+"""``nbloss list`` and ``nbloss show``: what losses there are, and what one of them is."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import re
+from typing import Any
+
+import nbloss
+from nbloss.loss import UNIT
+
+WIDTH, HEIGHT = 61, 13
+
+
+class Unknown(ValueError):
+    """There is no such loss or task."""
+
+
+def task_of(loss: type[nbloss.Loss]) -> str:
+    """Return the folder that a loss lies in."""
+    return loss.__module__.split(".")[2]
+
+
+def facts_of(loss: type[nbloss.Loss]) -> dict[str, Any]:
+    """Return what the list tells of a loss."""
+    summary = (inspect.getdoc(loss) or "").partition("\n")[0]
+    return {
+        "name": nbloss._snake_case(loss.__name__),
+        "class": loss.__name__,
+        "task": task_of(loss),
+        "parameters": [field.name for field in loss._fields()],
+        "also": list(loss.names),
+        "init_score": hasattr(loss, "init_score"),
+        "hessian_matrix": hasattr(loss, "hessian_matrix"),
+        "plot": hasattr(loss, "plot"),
+        "summary": plain(summary),
+    }
+
+
+def run_list(task: str | None, as_json: bool) -> int:
+    """Print the losses, of one task or all."""
+    found = [facts_of(loss) for loss in nbloss.ALL]
+    tasks = sorted({facts["task"] for facts in found})
+    if task is not None and task not in tasks:
+        raise Unknown(f"task must be one of {', '.join(tasks)}, got {task!r}")
+    found = [facts for facts in found if task in (None, facts["task"])]
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return 0
+    print(f"{'':34} init_score  hessian_matrix  plot  parameters")
+    for name in tasks:
+        of_task = [facts for facts in found if facts["task"] == name]
+        if of_task:
+            print(name)
+        for facts in of_task:
+            marks = ["yes" if facts[x] else "" for x in ("init_score", "hessian_matrix", "plot")]
+            line = f"  {facts['name']:32} {marks[0]:10}  {marks[1]:14}  {marks[2]:4}  {', '.join(facts['parameters'])}"
+            print(line.rstrip())
+    return 0
+
+
+def find(name: str) -> type[nbloss.Loss]:
+    """Return the loss of a name: of its class, or one that :func:`nbloss.get` knows."""
+    known = {known_as: loss for loss in nbloss.ALL for known_as in (nbloss._snake_case(loss.__name__), *loss.names)}
+    known |= {loss.__name__: loss for loss in nbloss.ALL}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3)
+        raise Unknown(
+            f"there is no loss {name!r}" + (f"; near it: {', '.join(near)}" if near else "; see: nbloss list")
+        )
+    return known[name]
+
+
+def run_show(name: str) -> int:
+    """Print the docstring of a loss, its domain, and a small picture of its value."""
+    loss = find(name)
+    print(f"{loss.__name__}{inspect.signature(loss)}".replace("'", ""))
+    print()
+    print(plain(inspect.getdoc(loss) or ""))
+    try:
+        usual: Any = loss()
+    except TypeError:  # a parameter has no default
+        return 0
+    target, prediction = usual.domain
+    print(f"\nWith the defaults, targets lie in {target}, predictions in {prediction}.")
+    if hasattr(usual, "plot"):
+        from nbloss import _plot
+
+        targets, label = _plot.targets_of(usual)
+        x, curves = _plot.curves_of(usual, targets[0], _plot.window(usual, targets))
+        where = f" of target {targets[0]:g}" if prediction == UNIT or len(targets) > 1 else ""
+        print(f"\nvalue{where} by {label}:\n")
+        print(picture(x, curves[0]))
+    return 0
+
+
+def picture(x: Any, y: Any) -> str:
+    """Return a curve as text."""
+    import numpy as np
+
+    columns = np.linspace(0, len(x) - 1, WIDTH).round().astype(int)
+    points = y[columns]
+    low, high = float(np.nanmin(points)), float(np.nanmax(points))
+    span = high - low or 1.0
+    rows = [[" "] * WIDTH for _ in range(HEIGHT)]
+    for column, value in enumerate(points):
+        if np.isfinite(value):
+            rows[HEIGHT - 1 - round((float(value) - low) / span * (HEIGHT - 1))][column] = "*"
+    labels = {0: f"{high:.3g}", HEIGHT - 1: f"{low:.3g}"}
+    lines = [f"{labels.get(i, ''):>9} |{''.join(row).rstrip()}" for i, row in enumerate(rows)]
+    ends = f"{x[0]:<10.3g}{'':{WIDTH - 20}}{x[-1]:>10.3g}"
+    return "\n".join([*lines, f"{'':9} +{'-' * WIDTH}", f"{'':11}{ends}"])
+
+
+def plain(text: str) -> str:
+    """Return a docstring without the marks of reStructuredText."""
+    text = re.sub(r":\w+:`~?([^`]*)`", r"\1", text)
+    return text.replace("``", "`")

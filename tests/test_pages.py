@@ -1,0 +1,57 @@
+"""Every code block of the documentation runs, and every row of its table for scikit-learn holds."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+import nbloss
+
+DOCS = pathlib.Path(nbloss.__file__).parents[1] / "docs"
+BLOCKS = [
+    pytest.param(code, id=f"{page.name}-{i}")
+    for page in sorted(DOCS.glob("*.md"))
+    for i, code in enumerate(re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE))
+]
+
+
+@pytest.mark.parametrize("code", BLOCKS)
+def test_code_blocks_run(code: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # some of them write files
+    names: dict[str, Any] = {"__name__": "block"}
+    exec(compile(code, "block", "exec"), names)
+
+
+rng = np.random.default_rng(0)
+y, w = rng.exponential(size=20), rng.random(20)
+NUMBERS = {"y": y, "w": w, "p": y + rng.exponential(size=20)}
+CLASSES = {"y": rng.integers(0, 2, 20), "p": rng.random(20), "z": rng.normal(size=20)}
+ROWS = {"y": np.arange(20) % 4, "rows": rng.dirichlet(np.ones(4), 20)}
+LABELS = {"y": rng.integers(0, 2, 20), "p": rng.integers(0, 2, 20).astype(float)}
+
+
+def given_for(theirs: str) -> dict[str, Any]:
+    name = theirs.partition("(")[0]
+    if name in ("zero_one_loss", "jaccard_score"):
+        return LABELS
+    if name in ("hinge_loss", "brier_score_loss", "log_loss"):
+        return ROWS if "rows" in theirs else CLASSES
+    return NUMBERS
+
+
+ROWS_OF_TABLE = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|", (DOCS / "ecosystem.md").read_text(), re.MULTILINE)
+
+
+def test_the_table_is_found() -> None:
+    assert len(ROWS_OF_TABLE) == 12
+
+
+@pytest.mark.parametrize(("theirs", "ours"), ROWS_OF_TABLE)
+def test_rows_of_scikit_learn(theirs: str, ours: str) -> None:
+    names = {**vars(metrics), "nbloss": nbloss, "np": np, **given_for(theirs)}
+    assert eval(ours, names) == pytest.approx(eval(theirs, names), rel=1e-12)
