@@ -84,6 +84,7 @@ from nbloss.losses.similarity.cosine_similarity import CosineSimilarity as Cosin
 from nbloss.losses.similarity.margin_ranking import MarginRanking as MarginRanking
 from nbloss.losses.similarity.triplet_margin import TripletMargin as TripletMargin
 from nbloss.losses.survival.aft import AFT as AFT
+from nbloss.losses.survival.cox import Cox as Cox
 
 __version__ = "0.1.0"
 

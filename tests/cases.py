@@ -148,6 +148,7 @@ GROUP_CASES: list[Any] = [
     nbloss.LambdaRank(truncation_level=None, label_gain=(0.0, 0.5, 1.5, 4.0)),
     nbloss.XeNDCG(),
     nbloss.XeNDCG(seed=3),
+    nbloss.Cox(),
 ]
 """Losses of groups of rows."""
 
@@ -291,7 +292,10 @@ def of_groups(loss: Any, sizes: Any, dtype: type = np.float64, seed: int = 0) ->
     """Return targets and predictions of a loss of groups with these sizes, in which some labels or times are equal."""
     rng = np.random.default_rng(seed)
     n = int(np.sum(sizes))
-    return rng.integers(0, 4, n), (2 * rng.normal(size=n)).astype(dtype)
+    z = (2 * rng.normal(size=n)).astype(dtype)
+    if isinstance(loss, nbloss.Cox):
+        return (np.where(rng.random(n) < 0.5, rng.integers(0, 3, n), rng.random(n)), rng.integers(0, 2, n)), z
+    return rng.integers(0, 4, n), z
 
 
 def pairs(loss: nbloss.Loss, n: int, dtype: type = np.float64, seed: int = 0) -> tuple[Any, np.ndarray]:

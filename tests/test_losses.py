@@ -42,7 +42,7 @@ NAMES = {
     "margin_ranking": "MarginRanking",
     "categorical_hinge": "CategoricalHinge", "multi_margin": "MultiMargin", "multi_label_margin": "MultiLabelMargin",
     "ranknet": "RankNet", "rank_net": "RankNet", "lambdarank": "LambdaRank", "lambda_rank": "LambdaRank",
-    "xendcg": "XeNDCG", "rank_xendcg": "XeNDCG",
+    "xendcg": "XeNDCG", "rank_xendcg": "XeNDCG", "cox": "Cox", "coxph": "Cox",
 }  # fmt: skip
 
 

@@ -38,6 +38,9 @@ class Work:
         self.starts = self.bring(starts)
         self.scores, self.weights = self.room(self.size), self.room(self.size)
         self.strengths, self.events = self.room(self.size), self.room(self.size)
+        self.of_events = self.kept[-1]
+        self.factors = self.weights
+        """What derivatives are multiplied by; 0 where a row does not count."""
         self.slopes, self.bends, self.terms = (self.room(self.size) for _ in range(3))
         self.owners, self.nans = self.room(self.size, INTEGER), self.room(self.groups, INTEGER)
         self.values = self.room(self.groups)
@@ -98,7 +101,7 @@ class Work:
         divided(divisor if is_mean else np.float64(1), np.float64(1), self.kept[-1], self.stream)
         (of_g, g), (of_h, h) = (_operand(rows, self.placed.get(letter)) for letter in "gh")
         if self.size and ("g" in self.want or "h" in self.want):
-            self.launch(delivering(of_g, of_h), self.owners, self.nans, self.weights, self.slopes, self.bends, by, g, h)
+            self.launch(delivering(of_g, of_h), self.owners, self.nans, self.factors, self.slopes, self.bends, by, g, h)
         self.launch(spoiling, self.nans, self.values)
         if "v" in self.placed:
             form, operand = _operand((self.groups,), self.placed["v"])
@@ -286,12 +289,12 @@ def delivering(of_g: Any, of_h: Any) -> Any:
     """Return the kernel that writes derivatives, weighed; gradients are divided by a number on the device."""
     write_g, write_h = writer(of_g), writer(of_h)
 
-    def kernel(owners, nans, weights, slopes, bends, by, g, h):  # type: ignore[no-untyped-def]
+    def kernel(owners, nans, factors, slopes, bends, by, g, h):  # type: ignore[no-untyped-def]
         i = cuda.grid(1)
         while i < owners.size:
             slope = bend = float64(0)
-            if weights[i] != 0:
-                slope, bend = slopes[i] * weights[i] / by[0], bends[i] * weights[i]
+            if factors[i] != 0:
+                slope, bend = slopes[i] * factors[i] / by[0], bends[i] * factors[i]
                 if nans[owners[i]]:
                     slope = bend = float64(math.nan)
             write_g(g, i, 0, slope)

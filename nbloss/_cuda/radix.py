@@ -128,13 +128,17 @@ counting, prefixing, moving = (
 )
 
 
-def sort(keys: Any, items: Any, spare_keys: Any, spare_items: Any, counts: Any, length: int, stream: Any) -> Any:
+def sort(
+    keys: Any, items: Any, spare_keys: Any, spare_items: Any, counts: Any, length: int, stream: Any,
+    bits: int | None = None,
+) -> Any:  # fmt: skip
     """Sort items by keys within sets of this *length*; return the arrays that hold keys and items in the end.
 
-    An item is twice an index, plus 0 or 1. *counts* is room for `DIGITS` numbers a tile.
+    An item is twice an index, plus 0 or 1; anything if there is one set. *counts* is room for `DIGITS` numbers a tile.
+    Keys have so many *bits*, by default all of their type.
     """
     grid, sets = grid_of(tiles_of(items.size)), items.size // length
-    passes = [(shift, 0) for shift in range(0, 8 * keys.dtype.itemsize, DIGIT)]
+    passes = [(shift, 0) for shift in range(0, 8 * keys.dtype.itemsize if bits is None else bits, DIGIT)]
     passes += [(shift, length) for shift in range(0, (sets - 1).bit_length(), DIGIT)]
     for shift, of_set in passes:
         counting[grid, BLOCK, stream](keys, items, shift, of_set, counts)

@@ -14,7 +14,7 @@ from tests.cuda.nodriver import code_of, type_of, what_is_missing
 if missing := what_is_missing():
     pytest.skip(f"needs {missing}", allow_module_level=True)
 
-from nbloss._cuda import grouped, lists
+from nbloss._cuda import grouped, hazards, lists
 from nbloss._cuda.layout import NUMBER, Form
 
 SINGLE, DOUBLE, INTEGER = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
@@ -63,3 +63,17 @@ def test_lists() -> None:
     check(kernel, one, INDEX, FLAG, N, N, N, D, D, D, D, D, D, D, D, D)
     check(lists.normalising, N, D, D, D, D)
     check(lists.sharing(share), N, D, D, D, D, D, D)
+
+
+def test_hazards() -> None:
+    check(hazards.keying, D, D, D, N, N)
+    check(hazards.owning, N, N, N)
+    check(hazards.gathering, N, D, D, D, D, N, D, D, D)
+    check(hazards.levelling, N, N, N, D, D, D, D, D, N)
+    check(hazards.rating(nbloss.Cox.formula), D, D, D, D, D, D, N, D, D, D)
+    check(hazards.finishing, N, N, N, N, D, D, D, D, D, D, D, D)
+    for scan, arrays in ((hazards.TOPS, 2), (hazards.AT_RISK, 5), (hazards.EVENTS, 4)):
+        room = types.Tuple((N, N, *[D] * arrays))
+        check(scan.reducing, INDEX, room, D)
+        check(scan.joining, D)
+        check(scan.applying, INDEX, room, D)

@@ -18,24 +18,27 @@ from tests.cases import GROUP_CASES, of_groups
 if not config.ENABLE_CUDASIM:
     pytest.skip("needs numba's CUDA simulator: start with NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
 
+from nbloss._cuda.radix import TILE
 from tests.cuda.test_simulator import assert_close, device, host
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 SIZES = (4, 0, 40, 9)
-EACH = [nbloss.RankNet(), nbloss.LambdaRank(), nbloss.XeNDCG()]
+EACH = [nbloss.RankNet(), nbloss.LambdaRank(), nbloss.XeNDCG(), nbloss.Cox()]
 
 
 def there(a: Any) -> Any:
     return tuple(map(device, a)) if isinstance(a, tuple) else device(a)
 
 
-def assert_same(loss: Any, y: Any, z: Any, w: Any = None, method: str = "gradient_and_hessian", **options: Any) -> None:
-    """Compare what a method gives for arrays on the device and in host memory."""
+def assert_same(
+    loss: Any, y: Any, z: Any, w: Any = None, method: str = "gradient_and_hessian", least: float = 1.0, **options: Any
+) -> None:
+    """Compare what a method gives for arrays on the device and in host memory; terms may be as large as *least*."""
     wanted = getattr(loss, method)(y, z, w, **options)
     got = host(getattr(loss, method)(there(y), device(z), device(w), **options))
     for a, b in zip(got, wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
-        assert_close(a, b)
+        assert_close(a, b, least=least)
 
 
 @pytest.mark.parametrize("loss", GROUP_CASES, ids=repr)
@@ -87,6 +90,24 @@ def test_layouts_and_outputs(loss: Any) -> None:
         loss.gradient(there(y), device(z), groups=(4, 2))
     with pytest.raises(TypeError, match="groups must be in host memory"):
         loss.gradient(there(y), device(z), groups=device(np.array([4, 3])))
+
+
+@pytest.mark.parametrize("sizes", [(TILE + 3,), (5, 2 * TILE, 1, TILE - 6)])
+def test_scans_over_tiles(sizes: Any) -> None:
+    loss = nbloss.Cox()
+    y, z = of_groups(loss, sizes)
+    assert_same(loss, y, z, method="value_and_gradient", groups=sizes, reduction="none")
+    assert_same(loss, (y[0].round(1), y[1]), z * 200, least=y[1].sum(), groups=sizes)
+
+
+def test_events_that_are_none_give_nan() -> None:
+    loss = nbloss.Cox()
+    time, z = np.arange(8.0), np.arange(8.0)
+    values = host(loss.value(there((time, np.array([0, 2, 1, 0.5, 1, 0, 1, 1]))), device(z), groups=(2, 2, 2, 2),
+                             reduction="none"))[0]  # fmt: skip
+    assert np.isnan(values).tolist() == [True, True, False, False]
+    values = host(loss.value(there((time, np.full(8, np.nan))), device(z), reduction="none"))[0]
+    assert np.isnan(values).all()
 
 
 def test_labels_that_are_none_give_nan() -> None:
