@@ -51,6 +51,15 @@ def ordered() -> str:
     return _common.table(["10 million pixels", "dtype", "nbloss, ms", "times as long", "who"], rows)
 
 
+def grouped() -> str:
+    """Return the table of losses of groups."""
+    rows = [
+        [f"`{r['loss']}`", r["groups"], r["dtype"], r["ms"], f"{float(r['ratio']):.1f}", r["against"]]
+        for r in _common.read("grouped")
+    ]
+    return _common.table(["1 million rows", "groups", "dtype", "nbloss, ms", "times as long", "who"], rows)
+
+
 def rowwise() -> str:
     """Return the table of the cross-entropy of rows."""
     cells: dict[tuple[str, str], dict[str, str]] = {}
@@ -95,7 +104,7 @@ def rewritten(text: str) -> str:
     """Return the README with what stands between ``<!-- name -->`` and ``<!-- end -->`` made anew."""
 
     def part(match: re.Match[str]) -> str:
-        make = {x.__name__: x for x in (losses, memory, others, ordered, overhead, place, rowwise)}[match[1]]
+        make = {x.__name__: x for x in (grouped, losses, memory, others, ordered, overhead, place, rowwise)}[match[1]]
         return f"<!-- {match[1]} -->\n{make()}<!-- end -->"
 
     return re.sub(r"<!-- (\w+) -->\n.*?<!-- end -->", part, text, flags=re.DOTALL)

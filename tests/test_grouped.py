@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import itertools
 import math
 import pickle
 from collections.abc import Iterator
@@ -72,15 +71,33 @@ def terms_of(loss: Any, parts: Any) -> list[Any]:
         if isinstance(loss, nbloss.XeNDCG):
             found += [mpf(1) / 4] * len(z)
             continue
-        steep = [mpf(0)] * len(z)
-        for i, j in itertools.combinations(range(len(z)), 2):
-            if y[i] != y[j]:
-                d = mpf(z[i]) - mpf(z[j]) if y[i] > y[j] else mpf(z[j]) - mpf(z[i])
-                size = loss.sigma * min(1, loss.sigma) / (1 + mp.exp(loss.sigma * d)) if mp.isfinite(d) else mpf(0)
-                size = size if isinstance(loss, nbloss.RankNet) else size / 1000
-                steep[i], steep[j] = max(steep[i], size), max(steep[j], size)
-        found += steep
+        d = np.subtract.outer(z, z)
+        rho = loss.sigma * min(1, loss.sigma) * np.exp(-np.logaddexp(0, loss.sigma * d))
+        steep = np.where(np.greater.outer(y, y), rho * weights_of_pairs(loss, np.array(y), np.array(z)), 0)
+        found += list(np.maximum(steep.max(0, initial=0), steep.max(1, initial=0)))
     return found
+
+
+def weights_of_pairs(loss: Any, y: Any, z: Any) -> Any:
+    """Return how much each pair counts, whichever of the two is above."""
+    d = np.abs(z[:, None] - z)
+    if isinstance(loss, nbloss.RankNet) or not d.any():
+        return np.ones_like(d)
+    order = np.argsort(-z, kind="stable")
+    place = np.empty(len(z))
+    place[order] = np.arange(1, len(z) + 1)
+    last = loss.truncation_level or len(z)
+    gain = 2.0**y - 1 if loss.label_gain is None else np.array(loss.label_gain)[y.astype(int)]
+    discount = 1 / np.log2(1 + place)
+    best = (np.sort(gain)[::-1] / np.log2(2 + np.arange(len(z))))[:last].sum()
+    weight = np.abs(gain[:, None] - gain) * np.abs(discount[:, None] - discount) / (best or 1)
+    weight[np.minimum(place[:, None], place) > last] = 0
+    if loss.norm:
+        weight = weight / (0.01 + d)
+        above = y[:, None] > y
+        steep = 2 * loss.sigma * (weight * np.exp(-np.logaddexp(0, loss.sigma * (z[:, None] - z))))[above].sum()
+        weight *= np.log2(1 + steep) / steep if steep > 0 else 1
+    return weight
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -261,17 +278,7 @@ def by_numpy(loss: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:
         return -(t * np.log(p)).sum(keepdims=True), p - t, p * (1 - p)
     d = z[:, None] - z
     above = y[:, None] > y
-    weight = np.ones_like(d)
-    if isinstance(loss, nbloss.LambdaRank):
-        order = np.argsort(-z, kind="stable")
-        place = np.empty(len(z))
-        place[order] = np.arange(1, len(z) + 1)
-        gain, discount = 2.0**y - 1, 1 / np.log2(1 + place)
-        best = (np.sort(gain)[::-1] / np.log2(2 + np.arange(len(z))))[:30].sum()
-        weight = np.abs(gain[:, None] - gain) * np.abs(discount[:, None] - discount) / best / (0.01 + np.abs(d))
-        weight[np.minimum(place[:, None], place) > 30] = 0
-        steep = 2 * (weight / (1 + np.exp(d)))[above].sum()
-        weight *= np.log2(1 + steep) / steep
+    weight = weights_of_pairs(loss, y, z)
     rho = 1 / (1 + np.exp(d))
     value = np.where(above, weight * np.log1p(np.exp(-d)), 0).sum()
     slope = np.where(above, weight * rho, 0)

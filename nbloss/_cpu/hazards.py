@@ -29,7 +29,7 @@ LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
 """The key of what does not count."""
 
 ITEM = np.dtype(np.uint32)
-MOST = 1 << 32  # rows that items tell apart
+MOST = 1 << 31  # rows that items tell apart
 
 FLOATS, KEYS, ITEMS, INDICES = float64[::1], uint64[::1], uint32[::1], int64[::1]
 READONLY, STARTS = types.Array(float64, 1, "C", readonly=True), types.Array(int64, 1, "C", readonly=True)
@@ -56,27 +56,27 @@ def run(
     made = rows(want, z, None, starts, outs, divisor)
     weights = np.empty(0) if weights is None else weights
     parallel = threads(STEPS * z.size)
-    keys, items = _sorted(doubles(time), weights, starts, parallel)
+    keys, items = _sorted(doubles(time), events, weights, starts, parallel)
     key = "scanning", parallel
     kernel = program.kernels.get(key)
     if kernel is None:
         formula = inlined(program.formula)
         outputs = float64, boolean, FLOATS, FLOATS, FLOATS
-        signature = KEYS, ITEMS, READONLY, READONLY, READONLY, STARTS, *outputs
+        signature = KEYS, ITEMS, READONLY, READONLY, STARTS, *outputs
         kernel = program.kernels[key] = compiled(_scanning(formula), signature, formula, "scanning", parallel=parallel)
     kernel(
-        keys, items, events, made.z, weights, starts, made.scale, made.wants_value, made.values, made.gradient,
+        keys, items, made.z, weights, starts, made.scale, made.wants_value, made.values, made.gradient,
         made.hessian,
     )  # fmt: skip
     deliver(made, divisor)
 
 
-def _sorted(time: Any, w: Any, starts: Any, parallel: bool) -> tuple[Any, Any]:
-    """Return the keys of times, group by group in rising order, and the rows that they are of."""
+def _sorted(time: Any, events: Any, w: Any, starts: Any, parallel: bool) -> tuple[Any, Any]:
+    """Return the keys of times, group by group in rising order, and items: see :func:`gather`."""
     keys, items = np.empty(time.size, np.uint64), np.empty(time.size, ITEM)
     sizes = np.diff(starts)
     large = np.flatnonzero(sizes > LARGE) if parallel else np.empty(0, np.int64)
-    _kernel("taking", parallel)(time, w, keys, items, CHUNKS * _threads.get_num_threads() if parallel else 1)
+    _kernel("taking", parallel)(time, events, w, keys, items, CHUNKS * _threads.get_num_threads() if parallel else 1)
     if large.size < sizes.size:
         steps = np.where(sizes > LARGE, 0, sizes) if parallel else sizes
         bounds = chunks_of(steps.astype(np.float64), parallel)
@@ -99,19 +99,20 @@ _kernels: dict[Any, Any] = {}
 def _kernel(role: str, parallel: bool) -> Any:
     kernel = _kernels.get((role, parallel))
     if kernel is None:
+        made: Any
         made, signature = {
-            "taking": (_taking, (READONLY, READONLY, KEYS, ITEMS, int64)),
+            "taking": (_taking, (READONLY, READONLY, READONLY, KEYS, ITEMS, int64)),
             "ordering": (_ordering, (KEYS, ITEMS, STARTS, INDICES, int64)),
         }[role]
         kernel = _kernels[role, parallel] = compiled(made, signature, risks.order, role, parallel=parallel)
     return kernel
 
 
-def _taking(time, w, keys, items, chunks):  # type: ignore[no-untyped-def]
+def _taking(time, events, w, keys, items, chunks):  # type: ignore[no-untyped-def]
     """Make keys of times, which come last where the weight is 0."""
     for c in prange(chunks):
         for i in range(time.size * c // chunks, time.size * (c + 1) // chunks):
-            keys[i], items[i] = key_of(time[i]), i
+            keys[i], items[i] = key_of(time[i]), 2 * i + (events[i] != 0.0)
             if w.size and w[i] == 0.0:
                 keys[i] = LAST
 
@@ -132,29 +133,31 @@ def _ordering(keys, items, starts, bounds, most):  # type: ignore[no-untyped-def
 
 def _scanning(f: Any) -> Any:
     def kernel(  # type: ignore[no-untyped-def]
-        keys, items, events, z, w, starts, scale, wants_value, values, gradient, hessian
+        keys, items, z, w, starts, scale, wants_value, values, gradient, hessian
     ):
         n, groups = keys.size, starts.size - 1
         blocks = (n + BLOCK - 1) // BLOCK
         bounds = np.empty(blocks + 1, np.int64)
         bounds[blocks] = n
         nans = np.zeros(groups, np.int64)
-        room = np.empty((8, n))  # see the constants of risks
+        room = np.empty((6 if wants_value else 5, n))  # see the constants of risks
         found = np.empty((6, blocks + 1))
         for b in prange(blocks):
             bounds[b] = tie_start(keys, starts, b * BLOCK)
         for b in prange(blocks):
-            found[0, b] = gather(keys, items, events, z, w, starts, bounds[b], bounds[b + 1], room, nans)
+            found[0, b] = gather(keys, items, z, w, starts, bounds[b], bounds[b + 1], room, nans)
         tops = after(bounds, starts, found, room, True)
         for b in prange(blocks):
             levels(keys, starts, bounds[b], bounds[b + 1], tops[0, b], room, found, b)
         carried = after(bounds, starts, found, room, False)
         for b in prange(blocks):
-            backward(f, keys, starts, bounds[b], bounds[b + 1], carried, wants_value, room, found, b)
+            backward(f, keys, w, starts, bounds[b], bounds[b + 1], carried, wants_value, room, found, b)
         if gradient.size or hessian.size:
             earlier = before(bounds, starts, found, room)
             for b in prange(blocks):
-                forward(keys, items, starts, bounds[b], bounds[b + 1], earlier, b, nans, scale, room, gradient, hessian)
+                forward(
+                    keys, items, w, starts, bounds[b], bounds[b + 1], earlier, b, nans, scale, room, gradient, hessian
+                )
         if wants_value:
             for g in prange(groups):
                 values[g] = total(room[risks.TERM, starts[g] : starts[g + 1]], None)

@@ -27,9 +27,10 @@ FEW = 256
 """Rows up to which counting those before each of them is faster than a sort."""
 
 QUANTUM = 128.0
-OWN, MASS, DEAD, LEVEL, POWER, RATE, BEND, TERM = range(8)
-"""The rows of the room: predictions, weights, weights of events, levels, exponentials; and at the first row of each
-time, the events over the sum at risk, and that over the sum once more; and the losses of events."""
+OWN, DEAD, LEVEL, SHARE, BEND, TERM = range(6)
+"""The rows of the room: predictions, weights of events, levels, weights times exponentials, and the losses of events if
+they are wanted. At the first row of each time, `OWN` becomes the events over the sum at risk, and `BEND` has that over
+the sum once more."""
 
 INFINITE, LOWEST = np.uint64(0xFFF0000000000000), np.uint64(0x000FFFFFFFFFFFFF)
 """The keys of infinity and its negative; nan has one outside."""
@@ -90,21 +91,27 @@ def tie_start(keys: Any, starts: Any, i: Any) -> Any:
 
 @register_jitable(**INLINE)
 def gather(
-    keys: Any, items: Any, events: Any, z: Any, w: Any, starts: Any, first: Any, last: Any, room: Any, nans: Any
-) -> Any:
-    """Bring the rows of a block; return the greatest prediction of those in the group of the first row."""
+    keys: Any, items: Any, z: Any, w: Any, starts: Any, first: Any, last: Any, room: Any, nans: Any
+) -> Any:  # fmt: skip
+    """Bring the rows of a block; return the greatest prediction of those in the group of the first row.
+
+    An item is twice the index of a row, plus 1 if it is an event.
+    """
     if first == last:
         return -math.inf
     g = group_of(starts, first)
-    end, top = starts[g + 1], -math.inf
+    end = limit = starts[g + 1]
+    top = -math.inf
     for k in range(first, last):
-        while k >= starts[g + 1]:
-            g += 1
-        i = np.int64(items[k])
+        if k >= limit:
+            while k >= starts[g + 1]:
+                g += 1
+            limit = starts[g + 1]
+        i = np.int64(items[k] >> 1)
         mass = w[i] if w.size else 1.0
         own = z[i] if mass != 0.0 else -math.inf
-        room[OWN, k], room[MASS, k], room[DEAD, k], room[TERM, k] = own, mass, events[i], 0.0
-        if mass != 0.0 and (own != own or mass != mass or keys[k] > INFINITE or keys[k] < LOWEST):
+        room[OWN, k], room[SHARE, k], room[DEAD, k] = own, mass, mass if items[k] & 1 else 0.0
+        if (own != own or mass != mass or keys[k] > INFINITE or keys[k] < LOWEST) and mass != 0.0:
             nans[g] = 1
         if k < end and own > top:
             top = own
@@ -166,17 +173,16 @@ def levels(keys: Any, starts: Any, first: Any, last: Any, top: Any, room: Any, f
                 g += 1
         elif keys[k] == keys[k - 1]:  # rows at risk together have one level
             room[LEVEL, k] = room[LEVEL, k - 1]
-    own, level_of, power = room[OWN, first:last], room[LEVEL, first:last], room[POWER, first:last]
-    mass = room[MASS, first:last]
-    for k in range(power.size):
-        power[k] = power_below(level_of[k], own[k]) if mass[k] != 0.0 else 0.0
+    own, level_of, share = room[OWN, first:last], room[LEVEL, first:last], room[SHARE, first:last]
+    for k in range(share.size):
+        share[k] = share[k] * power_below(level_of[k], own[k]) if share[k] != 0.0 else 0.0
     g = group_of(starts, first)
     sum_, lost, level = 0.0, 0.0, -math.inf
     for k in range(min(last, starts[g + 1]) - 1, first - 1, -1):
         if room[LEVEL, k] != level:
             factor = _factor(level, room[LEVEL, k])
             sum_, lost, level = sum_ * factor, lost * factor, room[LEVEL, k]
-        sum_, lost = add(sum_, lost, room[MASS, k] * room[POWER, k])
+        sum_, lost = add(sum_, lost, room[SHARE, k])
     found[1, b], found[2, b] = sum_, lost
 
 
@@ -187,8 +193,9 @@ def _level(top: Any) -> Any:
 
 @register_jitable(**INLINE)
 def backward(
-    f: Any, keys: Any, starts: Any, first: Any, last: Any, carried: Any, wants_value: Any, room: Any, found: Any, b: Any
-) -> None:
+    f: Any, keys: Any, w: Any, starts: Any, first: Any, last: Any, carried: Any, wants_value: Any, room: Any,
+    found: Any, b: Any,
+) -> None:  # fmt: skip
     """Write, at the first row of each time, its events over the sum at risk; and the losses of the events."""
     found[3, b] = found[4, b] = found[5, b] = 0.0
     if first == last:
@@ -209,16 +216,20 @@ def backward(
             sum_, lost, level = sum_ * factor, lost * factor, new
         while k > first and k > starts[g] and keys[k - 1] == keys[end - 1]:
             k -= 1
-            sum_, lost = add(sum_, lost, room[MASS, k] * room[POWER, k])
+            sum_, lost = add(sum_, lost, room[SHARE, k])
             deaths, more = add(deaths, more, room[DEAD, k])
         deaths += more
-        rate = deaths / (sum_ + lost) if deaths != 0.0 else 0.0
-        room[RATE, k], room[BEND, k] = rate, rate / (sum_ + lost) if deaths != 0.0 else 0.0
-        if wants_value and deaths != 0.0:
+        if wants_value:
             for i in range(k, end):
+                term = 0.0
                 if room[DEAD, i] != 0.0:
+                    own = power_below(level, room[OWN, i]) if w.size else room[SHARE, i]
                     far = level - room[OWN, i] if room[OWN, i] != level else 0.0
-                    room[TERM, i] = room[DEAD, i] * f(room[POWER, i], sum_, lost, far)
+                    term = room[DEAD, i] * f(own, sum_, lost, far)
+                room[TERM, i] = term
+        inverse = 1.0 / (sum_ + lost)  # also where nothing happens: cheaper than a branch that is hard to foresee
+        rate = deaths * inverse if deaths != 0.0 else 0.0
+        room[OWN, k], room[BEND, k] = rate, rate * inverse if deaths != 0.0 else 0.0
         end = k
     g = group_of(starts, last - 1)
     _accumulate(keys, max(first, starts[g]), last, 0.0, 0.0, 0.0, room, found, b)
@@ -234,7 +245,7 @@ def _accumulate(
         if k == first or keys[k] != keys[k - 1]:
             factor = _factor(room[LEVEL, k], level)
             level = room[LEVEL, k]
-            rate, lost = add(rate * factor, lost * factor, room[RATE, k])
+            rate, lost = add(rate * factor, lost * factor, room[OWN, k])
             bend = bend * factor * factor + room[BEND, k]
     found[3, b], found[4, b], found[5, b] = rate, lost, bend
 
@@ -264,8 +275,8 @@ def before(bounds: Any, starts: Any, found: Any, room: Any) -> Any:
 
 @register_jitable(**INLINE)
 def forward(
-    keys: Any, items: Any, starts: Any, first: Any, last: Any, earlier: Any, b: Any, nans: Any, scale: Any, room: Any,
-    gradient: Any, hessian: Any,
+    keys: Any, items: Any, w: Any, starts: Any, first: Any, last: Any, earlier: Any, b: Any, nans: Any, scale: Any,
+    room: Any, gradient: Any, hessian: Any,
 ) -> None:  # fmt: skip
     """Write the derivatives of a block."""
     if first == last:
@@ -284,15 +295,14 @@ def forward(
         if begins or keys[k] != keys[k - 1]:
             factor = _factor(room[LEVEL, k], level)
             level = room[LEVEL, k]
-            rate, lost = add(rate * factor, lost * factor, room[RATE, k])
+            rate, lost = add(rate * factor, lost * factor, room[OWN, k])
             bend = bend * factor * factor + room[BEND, k]
-        share = room[MASS, k] * room[POWER, k]
-        counts, i = room[MASS, k] != 0.0, np.int64(items[k])
+        share, i = room[SHARE, k], np.int64(items[k] >> 1)
         risk = share * (rate + lost)
         slope, curve = risk - room[DEAD, k], risk - share * share * bend
-        if counts and nans[g]:
-            slope = curve = math.nan
+        if nans[g]:
+            slope = curve = math.nan if w.size == 0 or w[i] != 0.0 else 0.0
         if gradient.size:
-            gradient[i] = slope * scale if counts else 0.0
+            gradient[i] = slope * scale if slope != 0.0 else 0.0
         if hessian.size:
-            hessian[i] = curve if counts else 0.0
+            hessian[i] = curve
