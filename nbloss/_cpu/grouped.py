@@ -38,10 +38,12 @@ class Rows(NamedTuple):
     placed: dict[str, Any]
 
 
-def rows(want: str, z: Any, w: Any, starts: Any, outs: Sequence[Any], divisor: float | None) -> Rows:
+def rows(
+    want: str, z: Any, w: Any, starts: Any, outs: Sequence[Any], divisor: float | None, real: np.dtype[Any] = DOUBLE
+) -> Rows:
     """Return arrays for kernels; gradients are divided by *divisor* or, if it is None, the sum of the groups' weights.
 
-    Weights *w* are None, a number, or one for each row or group.
+    Weights *w* are None, a number, or one for each row or group. Predictions and derivatives are of the type *real*.
     """
     placed = dict(zip(want, outs, strict=True))
     groups, of_groups, of_rows = starts.size - 1, None, np.empty(0)
@@ -55,9 +57,10 @@ def rows(want: str, z: Any, w: Any, starts: Any, outs: Sequence[Any], divisor: f
     if divisor is None:
         divisor = groups if of_groups is None else float(of_groups.sum())
     scale = divide(1.0, divisor) if "s" in want else 1.0
-    gradient, hessian = (_room(placed.get(letter), z.size) for letter in "gh")
+    gradient, hessian = (_room(placed.get(letter), z.size, real) for letter in "gh")
     wants_value = "v" in want or "s" in want
-    return Rows(doubles(z), of_rows, of_groups, starts, scale, np.zeros(groups), gradient, hessian, wants_value, placed)
+    z = np.ascontiguousarray(z, real)
+    return Rows(z, of_rows, of_groups, starts, scale, np.zeros(groups), gradient, hessian, wants_value, placed)
 
 
 def deliver(made: Rows, divisor: float | None) -> None:
@@ -85,12 +88,12 @@ def doubles(a: Any) -> Any:
     return np.ascontiguousarray(a, DOUBLE) if a.ndim else np.asarray(a, DOUBLE)
 
 
-def _room(out: Any, size: int) -> Any:
+def _room(out: Any, size: int, real: np.dtype[Any]) -> Any:
     """Return *out* if a kernel can write to it, else an array in its place; of no elements if it is None."""
     if out is None:
-        return np.empty(0)
-    fits = out.dtype == DOUBLE and out.dtype.isnative and out.flags.c_contiguous and out.flags.aligned
-    return out if fits else np.empty(size)
+        return np.empty(0, real)
+    fits = out.dtype == real and out.dtype.isnative and out.flags.c_contiguous and out.flags.aligned
+    return out if fits else np.empty(size, real)
 
 
 def _means(w: Any, starts: Any) -> Any:

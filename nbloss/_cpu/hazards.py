@@ -14,10 +14,11 @@ import numpy as np
 from numba import boolean, float64, int64, prange, types, uint32, uint64
 
 from nbloss import _threads
-from nbloss._arrays import DOUBLE
+from nbloss._arrays import DOUBLE, real_of
 from nbloss._compile import compiled, inlined
 from nbloss._cpu import ordered, risks
 from nbloss._cpu.grouped import CHUNKS, chunks_of, deliver, doubles, rows, threads
+from nbloss._cpu.pointwise import REALS
 from nbloss._cpu.radix import key_of, sort
 from nbloss._cpu.risks import BLOCK, after, backward, before, forward, gather, levels, tie_start
 from nbloss._cpu.sums import total
@@ -47,23 +48,22 @@ def run(
     """
     if z.size >= MOST:
         raise ValueError(f"y_pred must have less than {MOST} rows, got {z.size}")
-    weights = None if w is None else doubles(np.broadcast_to(w, z.shape))
-    events = doubles(event)
-    if weights is not None:
-        with np.errstate(invalid="ignore"):
-            events = np.where(weights != 0, events * weights, 0.0)
-    divisor = float(events.sum()) if mean else 1.0
-    made = rows(want, z, None, starts, outs, divisor)
-    weights = np.empty(0) if weights is None else weights
+    weights, real = np.empty(0) if w is None else doubles(np.broadcast_to(w, z.shape)), real_of(z.dtype)
+    events = np.ascontiguousarray(event != 0)
+    divisor = float((events if w is None else weights[events & (weights != 0)]).sum()) if mean else 1.0
+    made = rows(want, z, None, starts, outs, divisor, real)
     parallel = threads(STEPS * z.size)
-    keys, items = _sorted(doubles(time), events, weights, starts, parallel)
-    key = "scanning", parallel
+    keys, items = _sorted(np.ascontiguousarray(time, real_of(time.dtype)), events, weights, starts, parallel)
+    key = "scanning", real, parallel
     kernel = program.kernels.get(key)
     if kernel is None:
         formula = inlined(program.formula)
-        outputs = float64, boolean, FLOATS, FLOATS, FLOATS
-        signature = KEYS, ITEMS, READONLY, READONLY, STARTS, *outputs
-        kernel = program.kernels[key] = compiled(_scanning(formula), signature, formula, "scanning", parallel=parallel)
+        number = REALS[real]
+        scores, out = types.Array(number, 1, "C", readonly=True), number[::1]
+        signature = KEYS, ITEMS, scores, READONLY, STARTS, float64, boolean, FLOATS, out, out
+        made_of: Any = _scanning(formula)
+        kernel = compiled(made_of, signature, formula, "scanning", real, parallel=parallel)
+        program.kernels[key] = kernel
     kernel(
         keys, items, made.z, weights, starts, made.scale, made.wants_value, made.values, made.gradient,
         made.hessian,
@@ -76,7 +76,9 @@ def _sorted(time: Any, events: Any, w: Any, starts: Any, parallel: bool) -> tupl
     keys, items = np.empty(time.size, np.uint64), np.empty(time.size, ITEM)
     sizes = np.diff(starts)
     large = np.flatnonzero(sizes > LARGE) if parallel else np.empty(0, np.int64)
-    _kernel("taking", parallel)(time, events, w, keys, items, CHUNKS * _threads.get_num_threads() if parallel else 1)
+    _kernel("taking", parallel, time.dtype)(
+        time, events, w, keys, items, CHUNKS * _threads.get_num_threads() if parallel else 1
+    )
     if large.size < sizes.size:
         steps = np.where(sizes > LARGE, 0, sizes) if parallel else sizes
         bounds = chunks_of(steps.astype(np.float64), parallel)
@@ -96,15 +98,17 @@ def _sorted(time: Any, events: Any, w: Any, starts: Any, parallel: bool) -> tupl
 _kernels: dict[Any, Any] = {}
 
 
-def _kernel(role: str, parallel: bool) -> Any:
-    kernel = _kernels.get((role, parallel))
+def _kernel(role: str, parallel: bool, real: np.dtype[Any] = DOUBLE) -> Any:
+    kernel = _kernels.get((role, parallel, real))
     if kernel is None:
+        times, flags = (types.Array(of, 1, "C", readonly=True) for of in (REALS[real], boolean))
         made: Any
         made, signature = {
-            "taking": (_taking, (READONLY, READONLY, READONLY, KEYS, ITEMS, int64)),
+            "taking": (_taking, (times, flags, READONLY, KEYS, ITEMS, int64)),
             "ordering": (_ordering, (KEYS, ITEMS, STARTS, INDICES, int64)),
         }[role]
-        kernel = _kernels[role, parallel] = compiled(made, signature, risks.order, role, parallel=parallel)
+        kernel = compiled(made, signature, risks.order, role, real, parallel=parallel)
+        _kernels[role, parallel, real] = kernel
     return kernel
 
 
@@ -112,7 +116,7 @@ def _taking(time, events, w, keys, items, chunks):  # type: ignore[no-untyped-de
     """Make keys of times, which come last where the weight is 0."""
     for c in prange(chunks):
         for i in range(time.size * c // chunks, time.size * (c + 1) // chunks):
-            keys[i], items[i] = key_of(time[i]), 2 * i + (events[i] != 0.0)
+            keys[i], items[i] = key_of(np.float64(time[i])), 2 * i + events[i]
             if w.size and w[i] == 0.0:
                 keys[i] = LAST
 

@@ -109,7 +109,7 @@ def gather(
             limit = starts[g + 1]
         i = np.int64(items[k] >> 1)
         mass = w[i] if w.size else 1.0
-        own = z[i] if mass != 0.0 else -math.inf
+        own = np.float64(z[i]) if mass != 0.0 else -math.inf
         room[OWN, k], room[SHARE, k], room[DEAD, k] = own, mass, mass if items[k] & 1 else 0.0
         if (own != own or mass != mass or keys[k] > INFINITE or keys[k] < LOWEST) and mass != 0.0:
             nans[g] = 1
