@@ -1,7 +1,8 @@
 """The arithmetic of losses of rows, one number at a time, for every target: plain Python, which backends compile.
 
-The softmax is made from distances to the greatest prediction: ``e = exp(z - top)``, and *rest*, the sum of all e but
-one of those that are 1. So neither 1 minus a probability, nor the logarithm of one that is close to 1, loses digits.
+The softmax is made from powers e of the predictions, relative to each other, of which *peak* is the greatest, and from
+*rest*, the sum of all but one of those that are that. So neither 1 minus a probability, nor the logarithm of one that
+is close to 1, loses digits. Where ``e = exp(z - top)``, the peak is 1.
 """
 
 from __future__ import annotations
@@ -27,36 +28,37 @@ def log_probability(z: Any, top: Any, mass: Any) -> Any:
     return (type(z)(0) if z == top else z - top) - mass
 
 
-def log_mass(rest: Any) -> Any:
-    """Return the logarithm of the sum of all e."""
-    return log1p(rest)
+def log_mass(rest: Any, peak: Any = 1) -> Any:
+    """Return the logarithm of the sum of all e, relative to the greatest."""
+    return log1p(rest / type(rest)(peak))
 
 
-def inverse_of_mass(rest: Any) -> Any:
-    """Return ``1 / (1 + rest)``, as if the sum were not rounded."""
-    one = type(rest)(1)
-    mass = one + rest
+def inverse_of_mass(rest: Any, peak: Any = 1) -> Any:
+    """Return ``1 / (peak + rest)``, as if the sum were not rounded."""
+    one, top = type(rest)(1), type(rest)(peak)
+    mass = top + rest
     inverse = one / mass
-    lost = (one - mass) + rest if rest < one else (rest - mass) + one
+    lost = (top - mass) + rest if rest < top else (rest - mass) + top
     return inverse - inverse * (fma(mass, inverse, -one) + lost * inverse)
 
 
-def complement(e: Any, rest: Any, inverse: Any) -> Any:
-    """Return ``1 - e * inverse``, where *inverse* is ``1 / (1 + rest)``, as a product of positive numbers."""
-    return (rest + (type(e)(1) - e)) * inverse
+def complement(e: Any, rest: Any, inverse: Any, peak: Any = 1) -> Any:
+    """Return ``1 - e * inverse``, where *inverse* is ``1 / (peak + rest)``, as a product of positive numbers."""
+    return (rest + (type(e)(peak) - e)) * inverse
 
 
-def but_one(x: Any, e: Any, at_top: Any, below: Any) -> Any:
-    """Return the sum of all classes but that of *x*, where *at_top* is that of classes whose e is 1, *below* the rest.
+def but_one(x: Any, e: Any, at_top: Any, below: Any, peak: Any = 1) -> Any:
+    """Return the sum of all classes but that of *x*, where *at_top* is that of the greatest e, *below* the rest.
 
     Where one class has nearly all the probability, what the others add would be lost in the sum of all.
     """
-    return type(e)((at_top - x) + below if e == type(e)(1) else (below - x) + at_top)
+    return type(e)((at_top - x) + below if e == type(e)(peak) else (below - x) + at_top)
 
 
 def pulled_back(a: Any, b: Any, other_a: Any, other_b: Any, p: Any, q: Any) -> Any:
     """Return the derivatives by a logit, from those by log-probabilities: of its own class, a and b, and of others."""
-    return a * q - p * other_a, (b * q) * q + (other_b * p) * p - ((a + other_a) * p) * q
+    crossed = ((a + other_a) * p) * q
+    return fma(a, q, -(p * other_a)), fma(b * q, q, fma(other_b * p, p, -crossed))
 
 
 def between(b: Any, c: Any, all_a: Any, other_b: Any, p: Any, q: Any, u: Any, v: Any) -> Any:

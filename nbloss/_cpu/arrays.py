@@ -68,8 +68,11 @@ def check_labels(y: Any, classes: int, ignored: int | None = None, w: Any = None
         w = np.broadcast_to(w.reshape(w.shape + (1,) * (y.ndim - w.ndim) if w.ndim else ()), y.shape)
     for first in range(0, y.size, PIECE):
         some = y.reshape(-1)[first : first + PIECE] if y.flags.c_contiguous else y.flat[first : first + PIECE]
-        if some.dtype.kind in "biu" and some.min() >= 0 and some.max() < classes:
+        if some.dtype.kind == "i":
+            some = some.view(some.dtype.str.replace("i", "u"))  # of which negative ones are the greatest
+        if some.dtype.kind in "bu" and some.max() < classes:
             continue
+        some = some.view(y.dtype)
         with np.errstate(invalid="ignore"):
             bad = ~((some >= 0) & (some < classes) & (some == np.floor(some)))
         if ignored is not None:

@@ -15,32 +15,46 @@ import numpy as np
 from numba import prange
 
 from nbloss._compile import inlined
-from nbloss._cpu.blocks import add_up
+from nbloss._cpu.blocks import add_up, part
 from nbloss._cpu.lanes import fold, row
+from nbloss._cpu.powers import (
+    BEND,
+    CURVE,
+    INVERSE,
+    OWN,
+    OWN_E,
+    OWN_Z,
+    PEAK,
+    REST,
+    SLOPE,
+    TOP,
+    Scale,
+    derivatives_of_columns,
+    greatest,
+    power,
+    powers_of_columns,
+    scale_of,
+)
 from nbloss._cpu.rows import (
     WIDTH,
-    columns_exp,
-    columns_top,
+    clear,
     factor_of,
     keep,
     label_of,
-    line_exp,
-    line_top,
-    take,
-    take_back,
+    line_powers,
+    loading,
+    mask,
+    pulled_to_all,
+    storing,
     target_of,
     targets,
-    transpose,
-    transpose_back,
     weight_of,
 )
 from nbloss._cpu.sums import total
-from nbloss._math import exp_difference
 from nbloss._row_program import RowProgram
 from nbloss._rows import (
     but_one,
     complement,
-    finite,
     inverse_of_mass,
     is_inside,
     log_mass,
@@ -51,8 +65,11 @@ from nbloss._rows import (
     smoothed,
 )
 
-CHUNK = 4  # blocks that share a scratch
-MOST = 256
+TOGETHER = 1 << 15  # predictions whose blocks share a scratch
+WEIGHT, VALUE, START, HIGH, LOW, SHIFT = range(BEND + 1, BEND + 7)
+"""Lines of numbers of each row of a block, besides what is found in it."""
+LINES = SHIFT + 1
+MOST = 272
 """The most rows in a block. A constant: by constant distances LLVM tells rows of a scratch apart, and vectorises."""
 
 
@@ -74,179 +91,210 @@ class Options(NamedTuple):
     """... and what multiplies Hessians besides."""
 
 
-def columns_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
-    """Return the kernel for labels and few classes."""
+def sparse(program: RowProgram, bounds: Any, by_lines: bool, marks: Any, adds: bool, columns: bool) -> Any:
+    """Return the kernel for labels, of which the formula is evaluated once a row."""
     f, choices = inlined(program.formula), program.choices
-    load, store = (transpose, transpose_back) if by_lines else (take, take_back)
+    soften, spread = _columns(by_lines, marks) if columns else _lines()
 
-    def block(y, z, w, first, rows, classes, numbers, options, wide, narrow, sums, gradient, hessian):  # type: ignore[no-untyped-def]
-        real = wide.dtype.type
-        e = wide[0, : classes * rows].reshape(classes, rows)
-        other = wide[1, : classes * rows].reshape(classes, rows)
-        values, weight, top, r, inverse, own = narrow[0], narrow[1], narrow[2], narrow[3], narrow[4], narrow[5]
-        slope, bend, own_slope, own_bend = narrow[6], narrow[7], narrow[8], narrow[9]
-        load(z, first, other)
-        columns_top(other, top)
+    def block(y, z, w, first, rows, at_once, numbers, options, wide, narrow, sums, gradient, hessian):  # type: ignore[no-untyped-def]
+        real = narrow.dtype.type
+        idle = np.int64(0)
+        some_y, some_w = y[first : first + rows], part(w, first, first + rows)
         for i in range(rows):
-            k = label_of(y, first + i, options.ignored)
-            own[i], slope[i], values[i] = real(k), other[k, i], factor_of(options.factors, k, real)
-            weight[i] = weight_of(y, w, first + i, options.ignored, real) * options.scale
-        columns_exp(other, e, top, r, sums[0], sums[1])
-        for i in range(rows):
-            bend[i] = e[np.int64(own[i]), i]
-        for i in range(rows):
-            r[i] = real(sums[0, i])
-            turn = inverse_of_mass(r[i])
-            p, q = bend[i] * turn, complement(bend[i], r[i], turn)
-            x = log_probability(slope[i], top[i], log_mass(r[i]))
-            v, a, b = f(values[i], x, p, q, *numbers, *choices)
-            values[i] = masked(v * weight[i], weight[i])
-            pull = weight[i] * options.pull
-            inverse[i], slope[i], bend[i] = turn, a * pull, b * pull
-            own_slope[i] = (a * q) * pull
-            own_bend[i] = ((b * q) * q - (a * p) * q) * pull
+            k = label_of(some_y, i, options.ignored)
+            narrow[OWN, i], narrow[VALUE, i] = real(k), factor_of(options.factors, k, real)
+            narrow[WEIGHT, i] = weight_of(some_y, some_w, i, options.ignored, real) * options.scale
+            idle += np.int64(narrow[WEIGHT, i] == real(0))
+        for i in range(rows, at_once):
+            narrow[OWN, i], narrow[VALUE, i], narrow[WEIGHT, i] = real(0), real(1), real(1)
+        soften(y, z, w, first, rows, wide, narrow, gradient, hessian)
+        for i in range(at_once):
+            peak, rest, e = narrow[PEAK, i], narrow[REST, i], narrow[OWN_E, i]
+            turn = inverse_of_mass(rest, peak)
+            p, q = e * turn, complement(e, rest, turn, peak)
+            x = log_probability(narrow[OWN_Z, i], narrow[TOP, i], log_mass(rest, peak))
+            v, a, b = f(narrow[VALUE, i], x, p, q, *numbers, *choices)
+            weight = narrow[WEIGHT, i]
+            if adds:
+                narrow[VALUE, i] = masked(v * weight, weight)
+            pull = weight * options.pull
+            narrow[INVERSE, i], narrow[SLOPE, i] = turn, a * pull
+            narrow[CURVE, i], narrow[BEND, i] = narrow[SLOPE, i] * options.curve, b * pull * options.curve
         if gradient is not None or hessian is not None:
-            for k in range(classes):
-                column, beside, me = e[k], other[k], real(k)
-                for i in range(rows):
-                    p, q = column[i] * inverse[i], complement(column[i], r[i], inverse[i])
-                    # loaded first: a load that may not happen becomes a gather
-                    is_own, slope_here, bend_here, mine = own[i] == me, own_slope[i], own_bend[i], weight[i]
-                    g, h = -(slope[i] * p), (bend[i] * p) * p - (slope[i] * p) * q
-                    if gradient is not None:
-                        beside[i] = masked(slope_here if is_own else g, mine)
-                    if hessian is not None:
-                        column[i] = masked((bend_here if is_own else h) * options.curve, mine)
+            spread(first, rows, idle, wide, narrow, gradient, hessian)
+
+    return _driven(inlined(block), by_lines, 2 if columns else 0, adds)
+
+
+def _columns(by_lines: bool, marks: Any) -> Any:
+    """Return the steps before and after the formula for few classes, or rows that lie as columns."""
+    load, store = loading(by_lines, marks), storing(by_lines, marks)
+
+    def soften(y, z, w, first, rows, wide, narrow, gradient, hessian):  # type: ignore[no-untyped-def]
+        soon = y, z, w, gradient, hessian
+        if by_lines or rows < wide.shape[2]:
+            load(z, first, rows, wide[0])
+            powers_of_columns(wide[0], 0, marks, True, wide[1], narrow, soon, first + rows)
+        else:
+            powers_of_columns(z, first, marks, True, wide[1], narrow, soon, first + rows)
+
+    def spread(first, rows, idle, wide, narrow, gradient, hessian):  # type: ignore[no-untyped-def]
+        x, e = wide[0], wide[1]
+        if rows == e.shape[1] and idle == 0:
+            derivatives_of_columns(e, narrow, marks, first, gradient, hessian)
+            return
+        for k in range(e.shape[0]):
+            me = type(e[0, 0])(k)
+            for i in range(e.shape[1]):
+                x[k, i], e[k, i] = pulled_to_all(
+                    e[k, i], narrow[REST, i], narrow[INVERSE, i], narrow[PEAK, i], narrow[SLOPE, i], narrow[CURVE, i],
+                    narrow[BEND, i], narrow[OWN, i] == me,
+                )  # fmt: skip
+        if idle > 0:
+            mask(x, narrow[WEIGHT])
+            mask(e, narrow[WEIGHT])
+        if gradient is not None:
+            store(x, first, rows, gradient)
+        if hessian is not None:
+            store(e, first, rows, hessian)
+
+    return inlined(soften), inlined(spread)
+
+
+def _lines() -> Any:
+    """Return the same for many classes: powers are kept where results will be."""
+
+    def soften(y, z, w, first, rows, wide, narrow, gradient, hessian):  # type: ignore[no-untyped-def]
+        e = gradient if gradient is not None else hessian
+        for j in range(rows):
+            narrow[TOP, j] = greatest(z, first + j)
+        for j in range(rows):
+            scale = scale_of(narrow[TOP, j])
+            narrow[START, j], narrow[HIGH, j], narrow[LOW, j], narrow[SHIFT, j] = scale
+        for j in range(rows):
+            i, k, top = first + j, np.int64(narrow[OWN, j]), narrow[TOP, j]
+            scale = Scale(narrow[START, j], narrow[HIGH, j], narrow[LOW, j], narrow[SHIFT, j])
+            narrow[PEAK, j], narrow[REST, j] = line_powers(z, i, top, scale, e, rows, hessian)
+            narrow[OWN_Z, j] = z[i, k]
+            narrow[OWN_E, j] = power(z[i, k], scale) if e is None else e[i, k]
+
+    def spread(first, rows, idle, wide, narrow, gradient, hessian):  # type: ignore[no-untyped-def]
+        e = gradient if gradient is not None else hessian
+        zero = narrow.dtype.type(0)
+        for j in range(rows):
+            i, k, own = first + j, np.int64(narrow[OWN, j]), narrow[OWN_E, j]
+            rest, turn, peak = narrow[REST, j], narrow[INVERSE, j], narrow[PEAK, j]
+            slope, curve, bend = narrow[SLOPE, j], narrow[CURVE, j], narrow[BEND, j]
+            is_idle = narrow[WEIGHT, j] == zero
+            powers, g_line, h_line = e[i], row(gradient, i), row(hessian, i)
+            for m in range(powers.size):
+                g, h = pulled_to_all(powers[m], rest, turn, peak, slope, curve, bend, False)
+                if gradient is not None:
+                    g_line[m] = g
+                if hessian is not None:
+                    h_line[m] = h
+            g, h = pulled_to_all(own, rest, turn, peak, slope, curve, bend, True)
             if gradient is not None:
-                store(other, first, gradient)
+                g_line[k] = g
             if hessian is not None:
-                store(e, first, hessian)
+                h_line[k] = h
+            if is_idle:
+                clear(g_line)
+                clear(h_line)
 
-    return _driven(inlined(block), by_lines, True)
+    return inlined(soften), inlined(spread)
 
 
-def columns_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
+def columns_dense(program: RowProgram, bounds: Any, by_lines: bool, marks: Any, adds: bool, columns: bool) -> Any:
     """Return the kernel for few classes that all add something."""
     f, choices, softmax, pulled = inlined(program.formula), program.choices, program.softmax, program.pulled
-    load, store = (transpose, transpose_back) if by_lines else (take, take_back)
+    load, store = loading(by_lines, marks), storing(by_lines, marks)
 
-    def block(y, z, w, first, rows, classes, numbers, options, wide, narrow, sums, gradient, hessian):  # type: ignore[no-untyped-def]
-        real = wide.dtype.type
+    def block(y, z, w, first, rows, at_once, numbers, options, wide, narrow, sums, gradient, hessian):  # type: ignore[no-untyped-def]
+        real = narrow.dtype.type
         zero, one = real(0), real(1)
-        x = wide[0, : classes * rows].reshape(classes, rows)
-        e = wide[1, : classes * rows].reshape(classes, rows)
-        t = wide[2, : classes * rows].reshape(classes, rows)
-        values, weight, top, r, inverse, mass = narrow[0], narrow[1], narrow[2], narrow[3], narrow[4], narrow[5]
-        v_sum, a_top, a_below, b_top, b_below = sums[2], sums[3], sums[4], sums[5], sums[6]
-        load(z, first, x)
-        targets(y, first, t, load)
+        x, e, t = wide[0], wide[1], wide[2]
+        top, peak, rest, pull = narrow[TOP], narrow[PEAK], narrow[REST], narrow[SLOPE]
+        values, weight, inverse, mass = narrow[VALUE], narrow[WEIGHT], narrow[INVERSE], narrow[BEND]
+        v_sum, a_top, a_below, b_top, b_below = sums[0], sums[1], sums[2], sums[3], sums[4]
+        load(z, first, rows, x)
+        targets(y, first, rows, t, load)
         for i in range(rows):
             weight[i] = weight_of(y, w, first + i, options.ignored, real) * options.scale
+        for i in range(at_once):
             v_sum[i], values[i] = 0.0, one
             a_top[i], a_below[i], b_top[i], b_below[i] = 0.0, 0.0, 0.0, 0.0
-        for k in range(classes):
+        for k in range(x.shape[0]):
             wanted, column, factor = t[k], x[k], factor_of(options.factors, k, real)
-            for i in range(rows):
+            for i in range(at_once):
                 inside = is_inside(wanted[i], bounds[0], bounds[1]) & is_inside(column[i], bounds[2], bounds[3])
                 values[i] *= nan_unless(inside, real)
                 wanted[i] = smoothed(wanted[i], factor, options.smoothing, options.share)
         if softmax:
-            columns_top(x, top)
-            columns_exp(x, e, top, r, sums[0], sums[1])
-            for i in range(rows):
-                r[i] = real(sums[0, i])
-                inverse[i], mass[i] = inverse_of_mass(r[i]), log_mass(r[i])
-        for k in range(classes):
+            powers_of_columns(x, 0, marks, None, e, narrow, (y, z, w, gradient, hessian), first + rows)
+            for i in range(at_once):
+                inverse[i], mass[i] = inverse_of_mass(rest[i], peak[i]), log_mass(rest[i], peak[i])
+        for k in range(x.shape[0]):
             wanted, column, powers = t[k], x[k], e[k]
-            for i in range(rows):
+            for i in range(at_once):
                 if softmax:
                     column[i] = log_probability(column[i], top[i], mass[i])
-                    p, q = powers[i] * inverse[i], complement(powers[i], r[i], inverse[i])
+                    p, q = powers[i] * inverse[i], complement(powers[i], rest[i], inverse[i], peak[i])
                     v, a, b = f(wanted[i], column[i], p, q, *numbers, *choices)
-                    is_top = powers[i] == one
+                    is_top = powers[i] == peak[i]
                     a_top[i] += a if is_top else zero
                     b_top[i] += b if is_top else zero
                     a_below[i] += zero if is_top else a
                     b_below[i] += zero if is_top else b
                 else:
                     v, a, b = f(wanted[i], column[i], column[i], one - column[i], *numbers, *choices)
-                v_sum[i] += v
+                if adds:
+                    v_sum[i] += v
         for i in range(rows):
             factor = weight[i] * values[i]  # nan where an element of the row lies outside the domain
             values[i] = masked(real(v_sum[i]) * factor, weight[i])
-            top[i] = factor * options.pull
+            pull[i] = factor * options.pull
         if gradient is not None or hessian is not None:
-            for k in range(classes):
+            for k in range(x.shape[0]):
                 wanted, column, powers = t[k], x[k], e[k]
-                for i in range(rows):
+                for i in range(at_once):
                     if softmax:
-                        p, q = powers[i] * inverse[i], complement(powers[i], r[i], inverse[i])
+                        p, q = powers[i] * inverse[i], complement(powers[i], rest[i], inverse[i], peak[i])
                         v, a, b = f(wanted[i], column[i], p, q, *numbers, *choices)
                         g, h = a, b
                         if pulled:
-                            other_a = but_one(a, powers[i], a_top[i], a_below[i])
-                            other_b = but_one(b, powers[i], b_top[i], b_below[i])
+                            other_a = but_one(a, powers[i], a_top[i], a_below[i], peak[i])
+                            other_b = but_one(b, powers[i], b_top[i], b_below[i], peak[i])
                             g, h = pulled_back(a, b, other_a, other_b, p, q)
                     else:
                         v, g, h = f(wanted[i], column[i], column[i], one - column[i], *numbers, *choices)
                     if gradient is not None:
-                        wanted[i] = masked(g * top[i], weight[i])
+                        wanted[i] = masked(g * pull[i], weight[i])
                     if hessian is not None:
-                        powers[i] = masked(h * top[i] * options.curve, weight[i])
+                        powers[i] = masked(h * pull[i] * options.curve, weight[i])
             if gradient is not None:
-                store(t, first, gradient)
+                store(t, first, rows, gradient)
             if hessian is not None:
-                store(e, first, hessian)
+                store(e, first, rows, hessian)
 
-    return _driven(inlined(block), by_lines, True)
-
-
-def lines_sparse(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
-    """Return the kernel for labels and many classes."""
-    f, choices = inlined(program.formula), program.choices
-
-    def line(y, i, z, weight, numbers, options, lanes, sums, gradient, hessian):  # type: ignore[no-untyped-def]
-        real = lanes.dtype.type
-        k = label_of(y, i, options.ignored)
-        top = line_top(z, lanes)
-        e = gradient if gradient is not None else hessian
-        r = real(line_exp(z, top, e, sums[0], sums[1]))
-        turn = inverse_of_mass(r)
-        own = exp_difference(z[k], finite(top))
-        p, q = own * turn, complement(own, r, turn)
-        x = log_probability(z[k], top, log_mass(r))
-        v, a, b = f(factor_of(options.factors, k, real), x, p, q, *numbers, *choices)
-        pull = weight * options.pull
-        slope, bend = a * pull, b * pull
-        if e is not None:
-            for j in range(z.size):
-                p_j, q_j = e[j] * turn, complement(e[j], r, turn)
-                if gradient is not None:
-                    gradient[j] = masked(-(slope * p_j), weight)
-                if hessian is not None:
-                    hessian[j] = masked(((bend * p_j) * p_j - (slope * p_j) * q_j) * options.curve, weight)
-            if gradient is not None:
-                gradient[k] = masked((a * q) * pull, weight)
-            if hessian is not None:
-                hessian[k] = masked(((b * q) * q - (a * p) * q) * pull * options.curve, weight)
-        return masked(v * weight, weight)
-
-    return _driven(_each(inlined(line)), by_lines, False)
+    return _driven(inlined(block), by_lines, 3, adds)
 
 
-def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
+def lines_dense(program: RowProgram, bounds: Any, by_lines: bool, marks: Any, adds: bool, columns: bool) -> Any:
     """Return the kernel for many classes that all add something."""
     f, choices, softmax, pulled = inlined(program.formula), program.choices, program.softmax, program.pulled
 
-    def line(y, i, z, weight, numbers, options, lanes, sums, gradient, hessian):  # type: ignore[no-untyped-def]
+    def line(y, i, all_z, weight, numbers, options, lanes, sums, gradient, hessian):  # type: ignore[no-untyped-def]
+        z = all_z[i]
         real = lanes.dtype.type
         zero, one = real(0), real(1)
-        top, r, turn, mass = one, one, one, one
+        top, peak, r, turn, mass, scale = one, one, one, one, one, scale_of(one)
         if softmax:
-            top = line_top(z, lanes)
-            r = real(line_exp(z, top, None, sums[0], sums[1]))
-            turn, mass = inverse_of_mass(r), log_mass(r)
-        v_sum, a_top, a_below, b_top, b_below = sums[2], sums[3], sums[4], sums[5], sums[6]
+            top = greatest(all_z, i)
+            scale = scale_of(top)
+            peak, r = line_powers(all_z, i, top, scale, None, 1, None)
+            turn, mass = inverse_of_mass(r, peak), log_mass(r, peak)
+        v_sum, a_top, a_below, b_top, b_below = sums[0], sums[1], sums[2], sums[3], sums[4]
         for j in range(WIDTH):
             v_sum[j], lanes[j] = 0.0, one
             a_top[j], a_below[j], b_top[j], b_below[j] = 0.0, 0.0, 0.0, 0.0
@@ -258,10 +306,10 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                 lanes[j] *= nan_unless(inside, real)
                 t = smoothed(u, factor_of(options.factors, first + j, real), options.smoothing, options.share)
                 if softmax:
-                    e = exp_difference(some[j], finite(top))
-                    p, q = e * turn, complement(e, r, turn)
+                    e = power(some[j], scale)
+                    p, q = e * turn, complement(e, r, turn, peak)
                     v, a, b = f(t, log_probability(some[j], top, mass), p, q, *numbers, *choices)
-                    is_top = e == one
+                    is_top = e == peak
                     a_top[j] += a if is_top else zero
                     b_top[j] += b if is_top else zero
                     a_below[j] += zero if is_top else a
@@ -283,54 +331,58 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool) -> Any:
                 u = target_of(y, i, k, real)
                 t = smoothed(u, factor_of(options.factors, k, real), options.smoothing, options.share)
                 if softmax:
-                    e = exp_difference(z[k], finite(top))
-                    p, q = e * turn, complement(e, r, turn)
+                    e = power(z[k], scale)
+                    p, q = e * turn, complement(e, r, turn, peak)
                     v, a, b = f(t, log_probability(z[k], top, mass), p, q, *numbers, *choices)
                     g, h = a, b
                     if pulled:
-                        other_a, other_b = but_one(a, e, a_top[0], a_below[0]), but_one(b, e, b_top[0], b_below[0])
+                        other_a = but_one(a, e, a_top[0], a_below[0], peak)
+                        other_b = but_one(b, e, b_top[0], b_below[0], peak)
                         g, h = pulled_back(a, b, other_a, other_b, p, q)
                 else:
                     v, g, h = f(t, z[k], z[k], one - z[k], *numbers, *choices)
                 if gradient is not None:
-                    gradient[k] = masked(g * pull, weight)
+                    gradient[k] = g * pull
                 if hessian is not None:
-                    hessian[k] = masked(h * pull * options.curve, weight)
-        return masked(real(v_sum[0]) * factor, weight)
+                    hessian[k] = h * pull * options.curve
+        return real(v_sum[0]) * factor
 
-    return _driven(_each(inlined(line)), by_lines, False)
+    evaluate = inlined(line)
 
-
-def _each(line: Any) -> Any:
-    """Return the block that evaluates row after row."""
-
-    def block(y, z, w, first, rows, classes, numbers, options, wide, narrow, sums, gradient, hessian):  # type: ignore[no-untyped-def]
-        real = wide.dtype.type
+    def block(y, z, w, first, rows, at_once, numbers, options, wide, narrow, sums, gradient, hessian):  # type: ignore[no-untyped-def]
+        zero, lanes = narrow.dtype.type(0), narrow[0]
         for j in range(rows):
             i = first + j
-            weight = weight_of(y, w, i, options.ignored, real) * options.scale
-            narrow[0, j] = line(y, i, z[i], weight, numbers, options, wide[0], sums, row(gradient, i), row(hessian, i))
+            weight = weight_of(y, w, i, options.ignored, narrow.dtype.type) * options.scale
+            g, h = row(gradient, i), row(hessian, i)
+            if weight == zero:
+                narrow[VALUE, j] = zero
+                clear(g)
+                clear(h)
+            else:
+                narrow[VALUE, j] = evaluate(y, i, z, weight, numbers, options, lanes, sums, g, h)
 
-    return inlined(block)
+    return _driven(inlined(block), by_lines, 0, adds)
 
 
-def _driven(block: Any, by_lines: bool, by_columns: bool) -> Any:
+def _driven(block: Any, by_lines: bool, layers: int, adds: bool) -> Any:
     """Return the kernel that runs *block* over all blocks, and gives the sum of the values."""
 
     def kernel(y, z, w, at_once, numbers, options, value, gradient, hessian):  # type: ignore[no-untyped-def]
         n, classes = z.shape if by_lines else (z.shape[1], z.shape[0])
         blocks = (n + at_once - 1) // at_once
-        totals = np.empty(blocks)
-        room = classes * at_once if by_columns else WIDTH
-        for chunk in prange((blocks + CHUNK - 1) // CHUNK):
-            wide, narrow = np.empty((3, room), z.dtype), np.empty((10, MOST), z.dtype)
-            sums = np.empty((7, MOST))
-            for b in range(chunk * CHUNK, min(blocks, (chunk + 1) * CHUNK)):
+        together = max(1, TOGETHER // (at_once * classes))
+        totals = np.zeros(blocks)
+        for chunk in prange((blocks + together - 1) // together):
+            wide, narrow = np.empty((layers, classes, at_once), z.dtype), np.empty((LINES, MOST), z.dtype)
+            sums = np.empty((5, MOST))
+            for b in range(chunk * together, min(blocks, (chunk + 1) * together)):
                 first = b * at_once
                 rows = min(n - first, at_once)
-                block(y, z, w, first, rows, classes, numbers, options, wide, narrow, sums, gradient, hessian)
-                keep(narrow[0, :rows], value, first)
-                totals[b] = total(narrow[0, :rows], None)
+                block(y, z, w, first, rows, at_once, numbers, options, wide, narrow, sums, gradient, hessian)
+                if adds:
+                    keep(narrow[VALUE, :rows], value, first)
+                    totals[b] = total(narrow[VALUE, :rows], None)
         return add_up(totals)
 
     return kernel

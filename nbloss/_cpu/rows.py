@@ -10,14 +10,13 @@ from numba.extending import overload, register_jitable
 
 from nbloss import _rows
 from nbloss._compile import INLINE, inlined
-from nbloss._cpu.blocks import part
-from nbloss._cpu.lanes import fold
-from nbloss._math import exp_difference
-from nbloss._rows import finite
+from nbloss._cpu.powers import powers_of_line
+from nbloss._cpu.tiles import load_tile, store_tile
+from nbloss._math import fma
+from nbloss._rows import complement, masked
 
-STRIP = 32  # rows that are written back together, while their lines are in the cache
 WIDTH = 32  # classes of a line that are worked on beside each other: few enough that short lines fill them often
-SUM = 128 * WIDTH  # so many numbers are added up without compensation
+SUM = 4096  # so many numbers are added up without compensation
 
 for _function in _rows.FUNCTIONS:
     inlined(_function)
@@ -43,19 +42,19 @@ def _target_of(y: Any, i: Any, k: Any, real: Any) -> Any:
     return lambda y, i, k, real: real(1) if y[i] == k else real(0)
 
 
-def targets(y: Any, first: Any, into: Any, load: Any) -> Any:
-    """Write the targets of all classes, as columns, of the rows from the *first* on."""
+def targets(y: Any, first: Any, rows: Any, into: Any, load: Any) -> Any:
+    """Write the targets of all classes, as columns, of so many rows from the *first* on."""
 
 
 @overload(targets, strict=False)
-def _targets(y: Any, first: Any, into: Any, load: Any) -> Any:
+def _targets(y: Any, first: Any, rows: Any, into: Any, load: Any) -> Any:
     if y.ndim == 2:
-        return lambda y, first, into, load: load(y, first, into)
+        return lambda y, first, rows, into, load: load(y, first, rows, into)
 
-    def from_labels(y: Any, first: Any, into: Any, load: Any) -> None:
+    def from_labels(y: Any, first: Any, rows: Any, into: Any, load: Any) -> None:
         for k in range(into.shape[0]):
             column = into[k]
-            for i in range(column.size):
+            for i in range(rows):
                 column[i] = target_of(y, first + i, k, into.dtype.type)
 
     return from_labels
@@ -83,129 +82,107 @@ def _weight_of(y: Any, w: Any, i: Any, ignored: Any, real: Any) -> Any:
 # Columns
 
 
-@register_jitable(**INLINE)
-def transpose(a: Any, first: Any, into: Any) -> None:
-    """Write rows of *a* from the *first* on into columns."""
+def loading(by_lines: bool, marks: tuple[int, ...]) -> Any:
+    """Return the function that writes rows of *a*, from the *first* on, to columns; 0 behind them.
+
+    *marks* has an entry for each class, if the rows are contiguous, else their columns are.
+    """
+    if not by_lines:
+        return take
+
+    def load(a, first, rows, into):  # type: ignore[no-untyped-def]
+        if rows == into.shape[1]:
+            load_tile(a, first, into, marks)
+        else:
+            _load_some(a, first, rows, into)
+
+    return inlined(load)
+
+
+def storing(by_lines: bool, marks: tuple[int, ...]) -> Any:
+    """Return the function that writes columns to so many rows of *into*, from the *first* on."""
+    if not by_lines:
+        return take_back
+
+    def store(columns, first, rows, into):  # type: ignore[no-untyped-def]
+        if rows == columns.shape[1]:
+            store_tile(columns, into, first, marks)
+        else:
+            _store_some(columns, first, rows, into)
+
+    return inlined(store)
+
+
+@register_jitable
+def _load_some(a: Any, first: Any, rows: Any, into: Any) -> None:
     for k in range(into.shape[0]):
         column = into[k]
-        source = a[first : first + column.size, k]
         for i in range(column.size):
-            column[i] = source[i]
+            column[i] = a[first + i, k] if i < rows else into.dtype.type(0)
+
+
+@register_jitable
+def _store_some(columns: Any, first: Any, rows: Any, into: Any) -> None:
+    for i in range(rows):
+        goal = into[first + i]
+        for k in range(goal.size):
+            goal[k] = columns[k, i]
 
 
 @register_jitable(**INLINE)
-def transpose_back(a: Any, first: Any, into: Any) -> None:
-    """Write columns into the rows of *into* from the *first* on."""
-    for start in range(0, a.shape[1], STRIP):
-        stop = min(a.shape[1], start + STRIP)
-        for k in range(a.shape[0]):
-            column, goal = a[k, start:stop], into[first + start : first + stop, k]
-            for i in range(column.size):
-                goal[i] = column[i]
-
-
-@register_jitable(**INLINE)
-def take(a: Any, first: Any, into: Any) -> None:
-    """Write the columns of *a*, which lie as rows, from the row *first* on, into columns."""
+def take(a: Any, first: Any, rows: Any, into: Any) -> None:
+    """Write columns of *a*, which lie as rows, from the row *first* on, into columns; 0 behind them."""
     for k in range(into.shape[0]):
-        column = into[k]
-        source = a[k, first : first + column.size]
-        for i in range(column.size):
+        column, source = into[k], a[k, first : first + rows]
+        for i in range(rows):
             column[i] = source[i]
+        for i in range(rows, column.size):
+            column[i] = into.dtype.type(0)
 
 
 @register_jitable(**INLINE)
-def take_back(a: Any, first: Any, into: Any) -> None:
+def take_back(columns: Any, first: Any, rows: Any, into: Any) -> None:
     """Write columns into the columns of *into*, which lie as rows, from the row *first* on."""
-    for k in range(a.shape[0]):
-        column = a[k]
-        goal = into[k, first : first + column.size]
-        for i in range(column.size):
+    for k in range(columns.shape[0]):
+        column, goal = columns[k], into[k, first : first + rows]
+        for i in range(rows):
             goal[i] = column[i]
 
 
 @register_jitable(**INLINE)
-def columns_top(z: Any, top: Any) -> None:
-    """Find the greatest prediction of each row; nan may be passed over."""
-    first = z[0]
-    for i in range(first.size):
-        top[i] = first[i]
-    for k in range(1, z.shape[0]):
-        column = z[k]
-        for i in range(column.size):
-            top[i] = column[i] if column[i] > top[i] else top[i]
-
-
-@register_jitable(**INLINE)
-def columns_exp(z: Any, e: Any, top: Any, least: Any, rest: Any, ones: Any) -> None:
-    """Write exp(z - top) to *e*, another array than *z*, and their sum but for one 1 to *rest*; *least* is used up."""
-    for i in range(z.shape[1]):
-        rest[i], ones[i], least[i] = 0.0, -1.0, finite(top[i])
-    for k in range(z.shape[0]):
-        source, column = z[k], e[k]
-        for i in range(column.size):
-            x = exp_difference(source[i], least[i])
-            column[i] = x
-            is_one = x == type(x)(1)
-            rest[i] += 0.0 if is_one else np.float64(x)
-            ones[i] += 1.0 if is_one else 0.0
-    for i in range(z.shape[1]):
-        rest[i] += ones[i]
+def mask(columns: Any, weight: Any) -> None:
+    """Make exactly 0 what lies in rows without weight."""
+    for k in range(columns.shape[0]):
+        for i in range(columns.shape[1]):
+            columns[k, i] = masked(columns[k, i], weight[i])
 
 
 # Lines
 
 
 @register_jitable(**INLINE)
-def line_top(z: Any, lanes: Any) -> Any:
-    """Return the greatest prediction of a row; nan may be passed over."""
-    for j in range(WIDTH):
-        lanes[j] = z[0]
-    whole = z.size - z.size % WIDTH
-    for first in range(0, whole, WIDTH):
-        some = z[first : first + WIDTH]
-        for j in range(WIDTH):
-            lanes[j] = some[j] if some[j] > lanes[j] else lanes[j]
-    some = z[whole:]
-    for j in range(some.size):
-        lanes[j] = some[j] if some[j] > lanes[j] else lanes[j]
-    top = lanes[0]
-    for j in range(1, WIDTH):
-        top = lanes[j] if lanes[j] > top else top
-    return top
+def line_powers(z: Any, i: Any, top: Any, scale: Any, e: Any, ahead: Any, soon: Any) -> Any:
+    """Return the greatest power of row *i* and the sum of all but one of them; write powers to *e* if it is given.
 
-
-@register_jitable(**INLINE)
-def line_exp(z: Any, top: Any, e: Any, sums: Any, ones: Any) -> Any:
-    """Return the sum of exp(z - top) but for one 1, and write them to *e* if it is given."""
-    total, lost, others, top = 0.0, 0.0, -1.0, finite(top)
-    for start in range(0, z.size, SUM):
-        stop = min(z.size, start + SUM)
-        for j in range(WIDTH):
-            sums[j], ones[j] = 0.0, 0.0
-        whole = stop - (stop - start) % WIDTH
-        for first in range(start, whole, WIDTH):
-            last = first + WIDTH
-            _line_exp(z[first:last], top, part(e, first, last), sums, ones, WIDTH)
-        _line_exp(z[whole:stop], top, part(e, whole, stop), sums, ones, stop - whole)
-        fold(sums, WIDTH)
-        fold(ones, WIDTH)
-        after = total + sums[0]
+    Sums of parts are added up with what rounding takes away. For *ahead* and *soon* see :func:`powers_of_line`.
+    """
+    real = type(top)
+    peak, count, total, lost = real(0), real(0), 0.0, 0.0
+    for start in range(0, z.shape[1], SUM):
+        most, times, below = powers_of_line(z, i, start, min(z.shape[1], start + SUM), top, scale, e, ahead, soon)
+        peak, count = most if most > peak else peak, count + times
+        after = total + below
         back = after - total
-        total, lost = after, lost + ((total - (after - back)) + (sums[0] - back))
-        others += ones[0]
-    return total + (lost + others)
+        total, lost = after, lost + ((total - (after - back)) + (below - back))
+    return peak, real(total + (lost + np.float64(count - real(1)) * np.float64(peak)))
 
 
 @register_jitable(**INLINE)
-def _line_exp(z: Any, top: Any, e: Any, sums: Any, ones: Any, count: Any) -> None:
-    for j in range(count):
-        x = exp_difference(z[j], top)
-        if e is not None:
-            e[j] = x
-        is_one = x == type(x)(1)
-        sums[j] += 0.0 if is_one else np.float64(x)
-        ones[j] += 1.0 if is_one else 0.0
+def pulled_to_all(e: Any, rest: Any, inverse: Any, peak: Any, slope: Any, curve: Any, bend: Any, is_own: Any) -> Any:
+    """Return the derivatives by a logit, from those by the log-probability of one class: its own or not."""
+    p, q = e * inverse, complement(e, rest, inverse, peak)
+    u = q if is_own else -p
+    return slope * u, fma(bend * u, u, -((curve * p) * q))
 
 
 def keep(values: Any, into: Any, first: Any) -> None:
@@ -220,5 +197,21 @@ def _keep(values: Any, into: Any, first: Any) -> Any:
     def write(values: Any, into: Any, first: Any) -> None:
         for i in range(values.size):
             into[first + i] = values[i]
+
+    return write
+
+
+def clear(line: Any) -> None:
+    """Write 0 to a line, if there is one."""
+
+
+@overload(clear, strict=False)
+def _clear(line: Any) -> Any:
+    if line is types.none:
+        return lambda line: None
+
+    def write(line: Any) -> None:
+        for j in range(line.size):
+            line[j] = 0
 
     return write

@@ -16,8 +16,9 @@ from nbloss._arrays import divide
 from nbloss._compile import compiled
 from nbloss._cpu.layout import PIECE
 from nbloss._cpu.pointwise import REALS, bounds_of, in_parallel
-from nbloss._cpu.row_kernels import MOST, Options, columns_dense, columns_sparse, lines_dense, lines_sparse
+from nbloss._cpu.row_kernels import MOST, Options, columns_dense, lines_dense, sparse
 from nbloss._cpu.row_layout import Rows, aligned, fitted
+from nbloss._cpu.vectors import BYTES
 from nbloss._row_program import RowProgram
 
 NO_LABEL = -(2**63)
@@ -73,8 +74,13 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
     real = z.dtype.type
     classes = z.shape[1] if by_lines else z.shape[0]
     few = classes <= FEW or not by_lines
-    at_once = min(MOST, max(8, 4096 // classes // 8 * 8)) if few else min(MOST, max(1, 8192 // classes))
-    sparse = program.sparse and program.softmax and y.ndim == 1 and not program.smoothing
+    at_once = max(1, 2048 // classes)
+    if few:
+        lanes = BYTES // z.itemsize
+        at_once = max(64, 2048 // classes) if by_lines else 4096 // classes
+        vectors = max(1, min(MOST, at_once) // lanes)
+        at_once = (vectors - (vectors + 1) % 2) * lanes  # an odd number: so columns share no lines of the cache
+    one_tells = program.sparse and program.softmax and y.ndim == 1 and not program.smoothing
     factors = None if program.factors is None else np.array(program.factors, z.dtype)
     ignored = NO_LABEL if program.ignored is None else program.ignored
     scale = program.scale / (classes if program.averaged else 1)
@@ -84,7 +90,8 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
     options = Options(factors, smoothing, share, ignored, scale, pull, curve)
     narrowed = any(a is not None and a.dtype != z.dtype for a in (gradient, hessian))
     key = (
-        want, y.ndim, z.dtype, w is None, by_lines, few, sparse, factors is None, narrowed, in_parallel(z.size)
+        want, y.ndim, z.dtype, w is None, by_lines, few, classes if few and by_lines else 0, one_tells, factors is None,
+        narrowed, in_parallel(z.size),
     )  # fmt: skip
     kernel = program.kernels.get(key)
     if kernel is None:
@@ -94,18 +101,18 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
 
 
 def _compiled(program: RowProgram, key: tuple[Any, ...]) -> Any:
-    want, rank, dtype, no_weights, by_lines, few, sparse, no_factors, narrowed, parallel = key
+    want, rank, dtype, no_weights, by_lines, few, classes, one_tells, no_factors, narrowed, parallel = key
     real = REALS[dtype]
     results = {
         "v": types.Array(real, 1, "C"),
         **dict.fromkeys("gh", types.Array(float32 if narrowed else real, 2, "C")),
     }
-    make = {
-        (True, True): columns_sparse, (True, False): columns_dense,
-        (False, True): lines_sparse, (False, False): lines_dense,
-    }[few, sparse]  # fmt: skip
+    make = sparse if one_tells else columns_dense if few else lines_dense
     bounds = (*bounds_of(program.domain.target, dtype), *bounds_of(program.domain.prediction, dtype))
-    kernel = make(program, bounds if rank == 2 else (-math.inf, math.inf, *bounds[2:]), by_lines)
+    adds = "s" in want or "v" in want
+    kernel = make(
+        program, bounds if rank == 2 else (-math.inf, math.inf, *bounds[2:]), by_lines, (0,) * classes, adds, few
+    )
     factors = types.none if no_factors else real[::1]
     weights = types.none if no_weights else _readonly(float64, 1)
     targets = _readonly(int64 if rank == 1 else real, rank)
@@ -117,7 +124,7 @@ def _compiled(program: RowProgram, key: tuple[Any, ...]) -> Any:
     )  # fmt: skip
     names = (
         want, "labels" if rank == 1 else "rows", dtype, *(["weights"] if not no_weights else []),
-        "lines" if by_lines else "columns", make.__name__, *(["factors"] if not no_factors else []),
+        "lines" if by_lines else "columns", make.__name__, few, classes, *(["factors"] if not no_factors else []),
         *(["narrowed"] if narrowed else []),
     )  # fmt: skip
     return compiled(kernel, signature, program.formula, *program.choices, *names, parallel=parallel)
