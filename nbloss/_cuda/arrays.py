@@ -118,7 +118,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any], z: View, like: Any) -> A
         step *= max(1, shape[axis])
     result = room(shape, dtype, tuple(strides), like, z.stream)
     if watched.tape is not None:
-        watched.tape.note_room(result, (shape, dtype, tuple(strides)), like, z.stream)
+        watched.tape.note_room(result, (shape, dtype, tuple(strides)), z.stream)
     return result
 
 
@@ -245,6 +245,7 @@ def in_order(*views: Any) -> Iterator[int]:
 
 def _device_of(arrays: Sequence[View]) -> int:
     """Return the number of the device that all arrays lie on, or raise."""
+    device.make_ready()
     numbers = sorted({device.owner_of(a.address) for a in arrays if a.size}) if device.count() > 1 else []
     if len(numbers) > 1:
         raise ValueError(f"all arrays must lie on one CUDA device, got arrays on devices {numbers}")

@@ -24,15 +24,16 @@ from nbloss._cuda.launch import Launch, watched
 MOST = 256
 """So many plans a loss keeps, before it begins anew."""
 
+SIMULATED = bool(config.ENABLE_CUDASIM)
+
 Key = list[Any]
 
 
 def replay(loss: Any, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
     """Return the result of a call of `loss._evaluate`, or None where this must go its usual way."""
-    if watched.tape is not None or config.ENABLE_CUDASIM:  # the former within the call that is watched
+    if SIMULATED or watched.tape is not None:  # the former within the call that is watched
         return None
     key: Key = [want, reduction]
-    arrays: list[Any] = []
     addresses: list[int] = []
     bits = 0
     given = [y_true, y_pred, sample_weight]
@@ -45,31 +46,31 @@ def replay(loss: Any, want: str, y_true: Any, y_pred: Any, sample_weight: Any, r
         if x is None:
             key.append(None)
             continue
-        if type(x) in _tensors:
+        if _tensors and type(x) in _tensors:
             address = _read_tensor(x, key)
-        elif type(x) is float or type(x) is int:
-            key.append(x)
-            continue
         else:
             try:
                 interface = x.__cuda_array_interface__
             except AttributeError:
-                return None
+                if type(x) is not float and type(x) is not int:
+                    return None
+                key.append(x)
+                continue
             get = interface.get
             typestr = interface["typestr"]
             address, is_readonly = interface["data"]
             key += (interface["shape"], typestr, get("strides"), get("stream"), is_readonly)
             if typestr in _AMBIGUOUS:
                 key.append(str(getattr(x, "dtype", "")))
-            if get("mask") is not None:
+            if "mask" in interface and interface["mask"] is not None:
                 return None
         if address is None:
             return None
         bits |= address
-        arrays.append(x)
         addresses.append(address)
-    if not arrays:
+    if not addresses:
         return None
+    device.make_ready()
     if device.count() > 1:
         number = device.owner_of(addresses[-1])
         if number != device.ordinal():
@@ -82,13 +83,13 @@ def replay(loss: Any, want: str, y_true: Any, y_pred: Any, sample_weight: Any, r
     except (KeyError, TypeError):  # the first call; or what describes an array is no tuple
         plan = None
     if plan is None:
+        arrays = [x for x in given if x is not None and type(x) is not float and type(x) is not int]
         return _watch(loss, key, arrays, addresses, (want, y_true, y_pred, sample_weight, reduction, out))
-    return plan.run(arrays, addresses, out) if plan is not UNPLANNED else None
+    return plan.run(y_pred, addresses, out) if plan is not UNPLANNED else None
 
 
 def _watch(loss: Any, key: Key, arrays: list[Any], addresses: list[int], call: tuple[Any, ...]) -> Any:
     """Let a call go its usual way, and keep a plan of it."""
-    device.make_ready()
     torch = sys.modules.get("torch")
     if torch is not None:
         kinds = {type(x) for x in arrays if isinstance(x, torch.Tensor)} - _tensors
@@ -142,8 +143,8 @@ class Plan:
     steps : list of Step
     rooms : list of tuple
         Shapes, dtypes and strides of the arrays to make, which are numbered after those given.
-    like, stream : int
-        The number of the array that new ones are like, and the stream that they are for.
+    stream : int
+        The stream that these are for.
     apart : list of tuple
         Numbers of two arrays, and between which differences of their addresses they may share memory.
     result : callable
@@ -152,34 +153,40 @@ class Plan:
         What owns memory that the kernels use besides.
     """
 
-    __slots__ = ("_apart", "_kept", "_launch", "_like", "_result", "_rooms", "_steps", "_stream")
+    __slots__ = ("_apart", "_kept", "_launch", "_result", "_rooms", "_steps", "_stream")
 
     def __init__(
-        self, steps: list[Step], rooms: list[tuple[Any, ...]], like: int, stream: int,
+        self, steps: list[Step], rooms: list[tuple[Any, ...]], stream: int,
         apart: list[tuple[int, int, int, int]], result: Callable[[Any, list[Any]], Any] | None, kept: list[Any],
     ) -> None:  # fmt: skip
-        self._steps, self._rooms, self._like, self._stream = steps, rooms, like, stream
+        self._steps, self._rooms, self._stream = steps, rooms, stream
         self._apart, self._result, self._kept, self._launch = apart, result, kept, device.launcher()
 
-    def run(self, arrays: list[Any], addresses: list[int], out: Any) -> Any:
+    def run(self, like: Any, addresses: list[int], out: Any) -> Any:
         """Launch; return the result, or None if an output may share memory with another array."""
         for i, j, low, high in self._apart:
             if low < addresses[i] - addresses[j] < high:
                 return None
         rooms: list[Any] = []
         if self._rooms:
-            like = arrays[self._like]
+            like = like[0] if type(like) is tuple else like
             for shape, dtype, strides in self._rooms:
                 room = places.room(shape, dtype, strides, like, self._stream)
                 rooms.append(room)
                 addresses.append(_address(room))
-        device.make_ready()
         launch = self._launch
-        with turn:
-            for stream, where, kernel, arguments, at in self._steps:
-                for place, number, offset in at:
-                    arguments[place] = addresses[number] + offset
-                launch(stream, where, kernel, *arguments)
+        if len(self._steps) == 1:
+            stream, where, kernel, template, at = self._steps[0]
+            arguments = template[:]  # another thread may be here, too
+            for place, number, offset in at:
+                arguments[place] = addresses[number] + offset
+            launch(stream, where, kernel, *arguments)
+        else:
+            with turn:
+                for stream, where, kernel, arguments, at in self._steps:
+                    for place, number, offset in at:
+                        arguments[place] = addresses[number] + offset
+                    launch(stream, where, kernel, *arguments)
         return out if self._result is None else self._result(out, rooms)
 
 
@@ -197,7 +204,7 @@ class Tape:
         self._rooms: list[tuple[Any, ...]] = []
         self._made: list[Any] = []
         self._kept: list[Any] = []
-        self._stream = self._like = 0
+        self._stream = 0
         self._is_spoilt = len(self._numbers) < len(arrays)  # one array in two places: which of them is meant?
 
     def spoil(self) -> None:
@@ -217,14 +224,14 @@ class Tape:
                 self.spoil()
         self._steps.append(Step(launch.stream, launch.config, launch.kernel, launch.arguments, at))
 
-    def note_room(self, made: Any, layout: tuple[Any, ...], like: Any, stream: int) -> None:
+    def note_room(self, made: Any, layout: tuple[Any, ...], stream: int) -> None:
         """Take down that an array was made."""
         if not isinstance(made, tuple):
             self._numbers[id(made)] = len(self._arrays) + len(self._made)
             self._addresses.append(_address(made))
             self._made.append(made)
             self._rooms.append(layout)
-            self._like, self._stream = self._numbers.get(id(like), 0), stream
+            self._stream = stream
 
     def plan(self, result: Any) -> Plan:
         """Return the plan of the call that gave this *result*."""
@@ -245,7 +252,7 @@ class Tape:
             self.spoil()
         if self._is_spoilt or not self._steps:
             return UNPLANNED
-        return Plan(self._steps, self._rooms, self._like, self._stream, apart, maker, self._kept)
+        return Plan(self._steps, self._rooms, self._stream, apart, maker, self._kept)
 
     def _maker(self, result: Any) -> Callable[[Any, list[Any]], Any] | None:
         """Return what makes a result like this one of the arrays that are made."""

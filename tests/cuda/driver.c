@@ -51,9 +51,13 @@ static int context_id(handle c, unsigned long long *id) { *id = 1 + device_of(c)
 static int context_of(handle s, handle *c) { *c = current ? current : contexts; return 0; }
 static int free_memory(size_t *left, size_t *all) { *left = *all = (size_t)1 << 34; return 0; }
 
+static int capturing;
+enum { NOT_IN_A_CAPTURE = 900 };
+
 static int allocate(address *p, size_t n)
 {
     void *q;
+    if (capturing) return NOT_IN_A_CAPTURE;
     if (posix_memalign(&q, 512, n ? n : 1)) return 2;
     *p = (address)q;
     counts[ALLOCATIONS]++;
@@ -98,9 +102,12 @@ struct how { unsigned x, y, z, bx, by, bz, room; handle stream; };
 static int launch_how(const struct how *h, handle f, void **arguments, void **extra)
 { return launch(f, h->x, h->y, h->z, h->bx, h->by, h->bz, h->room, h->stream, arguments, extra); }
 
-static int wait_here(void) { counts[WAITS_OF_THE_HOST]++; return 0; }
+static int wait_here(void) { counts[WAITS_OF_THE_HOST]++; return capturing ? NOT_IN_A_CAPTURE : 0; }
 static int wait_there(void) { counts[WAITS_OF_STREAMS]++; return 0; }
-static int not_capturing(handle s, int *status) { *status = 0; return 0; }
+static int begin_capture(handle s, int mode) { capturing = 1; return 0; }
+static int end_capture(handle s, handle *graph) { capturing = 0; return new_handle(graph); }
+static int is_capturing(handle s, int *status) { *status = capturing; return 0; }
+static int about_capture(handle s, int *status, uint64_t *id) { *status = capturing; if (id) *id = 1; return 0; }
 static int elapsed(float *ms, handle a, handle b) { *ms = 1; return 0; }
 static int message(int error, const char **s) { *s = "an error of the stand-in"; return 0; }
 static int priorities(int *low, int *high) { *low = 0; *high = -5; return 0; }
@@ -127,7 +134,9 @@ static const struct { const char *name; void *function; } table[] = {
     {"cuModuleGetFunction", new_from}, {"cuLibraryGetKernel", new_from}, {"cuKernelGetFunction", new_from},
     {"cuFuncGetAttribute", attribute_of_function}, {"cuKernelGetAttribute", attribute_of_function},
     {"cuStreamCreate", new_from}, {"cuStreamCreateWithPriority", new_from}, {"cuEventCreate", new_from},
-    {"cuStreamIsCapturing", not_capturing}, {"cuEventElapsedTime", elapsed}, {"cuGetErrorName", message},
+    {"cuStreamIsCapturing", is_capturing}, {"cuStreamBeginCapture", begin_capture},
+    {"cuStreamEndCapture", end_capture}, {"cuStreamGetCaptureInfo", about_capture}, {"cuGraphInstantiateWithParams", new_from},
+    {"cuGraphInstantiateWithFlags", new_from}, {"cuGraphInstantiate", new_from}, {"cuEventElapsedTime", elapsed}, {"cuGetErrorName", message},
     {"cuGetErrorString", message}, {"cuCtxGetStreamPriorityRange", priorities}, {"cuDeviceGetDefaultMemPool", new_from},
     {"cuDeviceGetMemPool", new_from}, {"cuMemPoolGetAttribute", of_pool}, {"cuLaunchKernel", launch},
     {"cuLaunchKernelEx", launch_how}, {"cuOccupancyMaxActiveBlocksPerMultiprocessor", blocks_at_once},

@@ -21,6 +21,12 @@ class Array:
         self.memory, self.stream, self.is_readonly = room, stream, is_readonly
         below = sum((n - 1) * min(0, s) for n, s in zip(self.host.shape, self.host.strides, strict=True))
         self.address = int(room.__cuda_array_interface__["data"][0]) - below
+        strides = None if self.host.flags.c_contiguous else self.host.strides
+        self._interface: dict[str, Any] = {
+            "shape": self.host.shape, "typestr": self.host.dtype.str, "strides": strides, "version": self.version,
+        }  # fmt: skip
+        if stream is not None:
+            self._interface["stream"] = stream
 
     @property
     def dtype(self) -> Any:
@@ -32,12 +38,7 @@ class Array:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        strides = None if self.host.flags.c_contiguous else self.host.strides
-        found = {
-            "shape": self.host.shape, "typestr": self.host.dtype.str, "strides": strides, "version": self.version,
-            "data": (self.address, self.is_readonly),
-        }  # fmt: skip
-        return found if self.stream is None else {**found, "stream": self.stream}
+        return {**self._interface, "data": (self.address, self.is_readonly)}
 
 
 def _extent(a: np.ndarray[Any, Any]) -> int:

@@ -26,6 +26,7 @@ class Code(NamedTuple):
     """Bytes of memory a thread, beside the registers."""
     spilled: int
     """Bytes that a thread stores and loads for lack of registers."""
+    machine: bytes
 
     def count(self, pattern: str) -> int:
         """Return how often *pattern* occurs in the instructions."""
@@ -56,7 +57,7 @@ def code_of(kernel: Any, arguments: list[Any], capability: Capability) -> Code:
     registers = re.search(r"Used (\d+) registers", log)
     assert found and registers, log
     stack, stored, loaded = map(int, found.groups())
-    return Code(built.ptx, int(registers[1]), stack, stored + loaded)
+    return Code(built.ptx, int(registers[1]), stack, stored + loaded, built.code)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,11 @@ The driver is a stand-in, which counts what it is asked for; kernels are not com
 
 from __future__ import annotations
 
+import csv
+import importlib
+import os
+import pathlib
+import subprocess
 import sys
 import threading
 import time
@@ -23,7 +28,8 @@ if config.ENABLE_CUDASIM:
 if getattr(cuda, "implementation", None) != "NVIDIA":
     pytest.skip("needs numba-cuda: pip install -e '.[cuda]'", allow_module_level=True)
 
-from nbloss._cuda import device, launch, machine_code, plans
+from nbloss._cuda import device, launch, machine_code, plans, pointwise
+from nbloss._cuda.layout import NUMBER, Form
 from tests.cuda import fakes, standin
 from tests.cuda.fakes import Array, JaxArray, Tensor, Version2
 
@@ -208,6 +214,13 @@ def test_a_thread_has_a_device_of_its_own() -> None:
     assert not errors and standin.counts()["launches"] == before + 1
 
 
+def test_times_in_the_documentation_are_those_measured() -> None:
+    root = pathlib.Path(__file__).parents[2]
+    page = (root / "docs/gpu.md").read_text().replace("`", "")
+    for row in csv.DictReader((root / "bench/results/launch.csv").read_text().splitlines()):
+        assert f"| {row['call']} | {row['us']} |" in page
+
+
 def test_time_of_a_call() -> None:
     """numba's own way takes 50 us and more with three such arrays; bench/launch.py measures what this test bounds."""
     y, z, out = there((np.zeros(1000, F4),) * 3)
@@ -283,3 +296,120 @@ def test_half_precision() -> None:
     for _ in range(2):
         z = there(np.zeros(8, np.float16))
         assert HUBER.gradient(there(np.zeros(8, np.float16)), z).dtype == F4
+
+
+def test_a_call_can_be_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a capture the stand-in, like the driver, refuses to allocate and to wait."""
+    from cuda.core import Device
+
+    device.make_ready()
+    Device().set_current()
+    stream = Device().create_stream()
+    handle = int(stream.handle)
+    some = (HUBER, (5000,)), (nbloss.CrossEntropy(), (500, 10)), (nbloss.Dice(), (50,))
+    for loss, shape in some:
+        z = np.zeros(shape, F4)
+        arrays = there((np.zeros(500, np.int64) if z.ndim == 2 else z, z, np.zeros(()), z), stream=handle)
+        for _ in range(2):
+            loss.value_and_gradient(*arrays[:2], out=arrays[2:])
+        builder = stream.create_graph_builder().begin_building()
+        before = standin.counts()
+        loss.value_and_gradient(*arrays[:2], out=arrays[2:])
+        after = standin.counts()
+        builder.end_building()
+        assert {kind for kind in after if after[kind] != before[kind]} == {"launches"}
+
+
+def test_the_command_for_a_device(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """bench/gpu.py goes through to its end, and finds that nothing is right where nothing is computed."""
+    monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parents[2] / "bench"))
+    gpu = importlib.import_module("gpu")
+    small = ["--size", "4096", "--rounds", "1", "--into", str(tmp_path)]
+    assert gpu.main(["--all", "--only", "Perceptron", *small]) == 1
+    assert gpu.main(["--measure", "--only", "CrossEntropy", *small]) == 1  # the captured call gives nothing, either
+    assert all(row["ok"] == "NO" for row in csv.DictReader((tmp_path / "gpu-checks.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((tmp_path / "gpu.csv").read_text().splitlines()))
+    assert {"rows", "few classes"} <= {row["kind"] for row in rows}
+    assert [row["case"] for row in rows if row["error"]] == ["value and gradient, captured"]
+    assert (tmp_path / "gpu.svg").read_text().count("<rect") > 10
+
+
+def test_machine_code_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """By all that a kernel is made of; a damaged file is as none, and formulas from elsewhere are not kept."""
+    monkeypatch.undo()
+    built: list[str] = []
+    monkeypatch.setattr(machine_code, "cache_folder", lambda: tmp_path)
+
+    def build(function: Any, arguments: Any, capability: Any) -> machine_code.Built:
+        built.append(function.__qualname__)
+        return machine_code.Built("name", b"machine\ncode", "", "")
+
+    monkeypatch.setattr(machine_code, "build", build)
+
+    def kernel(y: Any, z: Any) -> Any:
+        return pointwise.kernel_for(y, pointwise.filling, z, (form, form, None, form, None, None, NUMBER), False)
+
+    form, single, double = Form(0, np.dtype(F4)), np.dtype(F4), np.dtype(float)
+    for real, count in ((single, 1), (single, 1), (double, 2)):
+        loss = nbloss.Huber()
+        loss._program.kernels.clear()
+        machine_code.load(kernel(loss._program, real).py_func, [], (9, 0))
+        assert len(built) == count
+    for file in tmp_path.iterdir():
+        file.write_bytes(file.read_bytes()[:-1])
+    machine_code.load(kernel(nbloss.Huber()._program, single).py_func, [], (9, 0))
+    machine_code.load(kernel(nbloss.Huber()._program, single).py_func, [], (8, 0))
+    assert len(built) == 4 and len(list(tmp_path.iterdir())) == 3
+    machine_code.load(lambda y: y, [], (9, 0))
+    assert len(built) == 5 and len(list(tmp_path.iterdir())) == 3
+
+
+ALONE = """
+import numpy, nbloss
+class Array:
+    def __init__(self, address):
+        self.__cuda_array_interface__ = {"shape": (4,), "typestr": "<f4", "data": (address, False), "version": 3}
+try:
+    nbloss.Huber().gradient(Array(4096), Array(5120), out=Array(6144))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_no_driver() -> None:
+    """A clear error, in a process without the stand-in."""
+    found = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=True).stdout
+    assert found.startswith("RuntimeError a CUDA array came, but no CUDA device can be used: ")
+
+
+SEVERAL = """
+from tests.cuda import standin
+standin.driver()
+import numpy as np, nbloss
+from cuda.core import Device
+from nbloss._cuda import device, machine_code
+from tests.cuda.fakes import Array
+machine_code.build = lambda *_: machine_code.Built("name", b"code", "", "")
+machine_code._path = lambda *_: None
+Device(1).set_current()
+there = [Array(np.zeros(8, np.float32)) for _ in range(3)]
+Device(0).set_current()
+here = [Array(np.zeros(8, np.float32)) for _ in range(3)]
+for arrays in (here, there, here, there, here):
+    nbloss.Huber().gradient(*arrays[:2], out=arrays[2])
+    assert device.ordinal() == 0
+try:
+    nbloss.Huber().gradient(here[0], there[1], out=here[2])
+except ValueError as error:
+    print(error, standin.counts()["launches"])
+"""
+
+
+def test_several_devices() -> None:
+    """Kernels run on the device of the arrays, whichever is the current one, and not on two."""
+    environment = {**os.environ, "STAND_IN_DEVICES": "2"}
+    root = pathlib.Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL], capture_output=True, text=True, env=environment, cwd=root, check=False
+    )
+    assert done.stdout == "all arrays must lie on one CUDA device, got arrays on devices [0, 1] 5\n", done.stderr

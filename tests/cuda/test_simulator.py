@@ -7,6 +7,8 @@ NUMBA_ENABLE_CUDASIM=1.
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -411,3 +413,14 @@ def test_arrays_of_numba() -> None:
     assert np.array_equal(HUBER.gradient(there_y, there_z).copy_to_host(), HUBER.gradient(y, z))
     assert np.array_equal(HUBER.gradient(there_y[::3], there_z[::3]).copy_to_host(), HUBER.gradient(y[::3], z[::3]))
     assert_close(HUBER(there_y, there_z).copy_to_host(), HUBER(y, z))
+
+
+def test_the_checks_for_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of bench/gpu.py find that losses are right, and see a wrong number."""
+    monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parents[2] / "bench"))
+    checks = importlib.import_module("_gpu_checks")
+    found = checks.check("Perceptron")
+    assert found and all(row["ok"] == "yes" for row in found)
+    x = np.array([1.0, 2.0])
+    assert checks.distance(x, x, x) == 0 and checks.distance(x, x + 1e-9, x) > checks.MOST_ULPS
+    assert checks.distance(x, np.array([1.0, np.nan]), x) == np.inf
