@@ -1,4 +1,4 @@
-"""The shortest way from a call to a kernel; on CUDA there is none yet."""
+"""The shortest way from a call to a kernel; on CUDA that is :mod:`nbloss._cuda.plans`, for all losses."""
 
 from __future__ import annotations
 
