@@ -27,6 +27,9 @@ NO_LABEL = -(2**63)
 FEW = 24
 """Up to so many classes, rows are transposed."""
 
+TILE = 1280
+"""Bytes of rows that are transposed together: so few that memory is read and written while others are worked on."""
+
 
 def run(
     program: RowProgram, want: str, mean: bool, y: Any, z: Any, w: Any, outs: Sequence[Any], real: np.dtype[Any]
@@ -74,13 +77,17 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
     real = z.dtype.type
     classes = z.shape[1] if by_lines else z.shape[0]
     few = classes <= FEW or not by_lines
+    one_tells = program.sparse and program.softmax and y.ndim == 1 and not program.smoothing
     at_once = max(1, 2048 // classes)
     if few:
         lanes = BYTES // z.itemsize
-        at_once = max(64, 2048 // classes) if by_lines else 4096 // classes
-        vectors = max(1, min(MOST, at_once) // lanes)
-        at_once = (vectors - (vectors + 1) % 2) * lanes  # an odd number: so columns share no lines of the cache
-    one_tells = program.sparse and program.softmax and y.ndim == 1 and not program.smoothing
+        if by_lines and one_tells:
+            vectors = max(1, round(TILE / BYTES / classes))
+        else:
+            wanted = max(64, at_once) if by_lines else 4096 // classes
+            vectors = max(1, min(MOST, wanted) // lanes)
+            vectors -= (vectors + 1) % 2  # an odd number: so columns share no lines of the cache
+        at_once = min(MOST // lanes, vectors) * lanes
     factors = None if program.factors is None else np.array(program.factors, z.dtype)
     ignored = NO_LABEL if program.ignored is None else program.ignored
     scale = program.scale / (classes if program.averaged else 1)
