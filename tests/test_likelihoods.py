@@ -20,7 +20,7 @@ from tests.cases import ordinary
         (nbloss.Gamma(), HalfGammaLoss()),
         (nbloss.Tweedie(power=1.9), HalfTweedieLoss(power=1.9)),
     ],
-    ids=repr,
+    ids=lambda x: type(x).__name__,
 )
 def test_scikit_learn(loss: Any, theirs: Any) -> None:
     y, z = ordinary(loss, 200)
