@@ -30,6 +30,7 @@ from nbloss.functions import softmax as softmax
 from nbloss.loss import Domain as Domain
 from nbloss.loss import Interval as Interval
 from nbloss.loss import Loss as Loss
+from nbloss.losses.binary.asymmetric_loss import AsymmetricLoss as AsymmetricLoss
 from nbloss.losses.binary.balanced_binary_cross_entropy import BalancedBinaryCrossEntropy as BalancedBinaryCrossEntropy
 from nbloss.losses.binary.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
 from nbloss.losses.binary.binary_focal import BinaryFocal as BinaryFocal
@@ -66,6 +67,7 @@ from nbloss.losses.regression.fair import Fair as Fair
 from nbloss.losses.regression.half_squared_error import HalfSquaredError as HalfSquaredError
 from nbloss.losses.regression.huber import Huber as Huber
 from nbloss.losses.regression.log_cosh import LogCosh as LogCosh
+from nbloss.losses.regression.multi_quantile import MultiQuantile as MultiQuantile
 from nbloss.losses.regression.pseudo_huber import PseudoHuber as PseudoHuber
 from nbloss.losses.regression.quantile import Quantile as Quantile
 from nbloss.losses.regression.root_mean_squared_error import RootMeanSquaredError as RootMeanSquaredError

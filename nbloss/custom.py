@@ -184,7 +184,7 @@ def _field(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[
     elif is_number(default):
         made = param(float(default))
     elif isinstance(default, tuple):
-        made = vector(default)  # type: ignore[arg-type]
+        made = vector(default)
     else:
         raise TypeError(
             f"{place(function)}: the default of {parameter.name} must be a number, True, False or a tuple of numbers, "

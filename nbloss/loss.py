@@ -49,7 +49,7 @@ def param(default: float | None, within: Interval = REAL, *, optional: bool = Fa
     return dataclasses.field(default=default, metadata={"kind": "number", "within": within, "optional": optional})
 
 
-def vector(default: float | None, within: Interval = REAL, *, optional: bool = False) -> Any:
+def vector(default: float | tuple[float, ...] | None, within: Interval = REAL, *, optional: bool = False) -> Any:
     """Declare a number or a tuple of numbers, one a class along the last axis; if *optional*, None as well."""
     return dataclasses.field(default=default, metadata={"kind": "vector", "within": within, "optional": optional})
 

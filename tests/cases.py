@@ -52,6 +52,8 @@ CASES = [
     nbloss.Exponential(),
     nbloss.HingeEmbedding(),
     nbloss.HingeEmbedding(margin=2.0),
+    nbloss.AsymmetricLoss(),
+    nbloss.AsymmetricLoss(gamma_pos=0.0, gamma_neg=1.7, clip=0.2),
     nbloss.CrossEntropyLambda(),
     nbloss.Fair(c=0.3),
     nbloss.Poisson(),

@@ -114,6 +114,28 @@ THEIRS = {
     .mean()
     / K,
     "torch.nn.MultiLabelSoftMarginLoss()": bce(np.round(y), 1 / (1 + np.exp(-u))).mean(),
+    "torch.nn.PoissonNLLLoss()": (np.exp(z) - y * z).mean(),
+    "tf.keras.losses.Poisson()": (p - y * np.log(p)).mean(),
+    "sklearn._loss.HalfPoissonLoss()": (np.exp(z) - y * z).mean(),
+    "sklearn._loss.HalfGammaLoss()": (u + q * np.exp(-u)).mean(),
+    "sklearn._loss.HalfTweedieLoss(power=1.7)": (np.exp(0.3 * z) / 0.3 + y * np.exp(-0.7 * z) / 0.7).mean(),
+    "gradient of XGBoost's count:poisson": np.exp(z) - y,
+    "gradient of XGBoost's reg:tweedie": -y * np.exp(-0.5 * z) + np.exp(0.5 * z),
+    'XGBoost\'s survival:aft with aft_loss_distribution="logistic"': -np.log(
+        1 / (1 + np.exp(u - np.log(2 * q))) - 1 / (1 + np.exp(u - np.log(q)))
+    ).mean(),
+    "gradient of LightGBM's fair": 1.5 * (b - a) / (np.abs(b - a) + 1.5),
+    "gradient of LightGBM's cross_entropy_lambda with weights": (1 - y / (1 - np.exp(-w * np.log1p(np.exp(z)))))
+    * w
+    * p,
+    "CatBoost's MultiQuantile:alpha=0.1,0.3,0.5,0.9": sum(
+        np.maximum(level * (a[:, 0] - u[:, k]), (level - 1) * (a[:, 0] - u[:, k]))
+        for k, level in enumerate((0.1, 0.3, 0.5, 0.9))
+    ).mean(),
+    "AsymmetricLossOptimized(gamma_neg=2, gamma_pos=1, clip=0.1)": -(
+        np.round(y) * (1 - p) * np.log(p)
+        + (1 - np.round(y)) * np.maximum(p - 0.1, 0) ** 2 * np.log(np.minimum(1 - p + 0.1, 1))
+    ).sum(),
 }
 
 

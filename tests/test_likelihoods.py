@@ -70,3 +70,23 @@ def test_fair_is_that_of_lightgbm() -> None:
     gradient, hessian = nbloss.Fair(c=c).gradient_and_hessian(y, z)
     np.testing.assert_allclose(gradient, c * r / (np.abs(r) + c), rtol=1e-14)
     np.testing.assert_allclose(hessian, c * c / (np.abs(r) + c) ** 2, rtol=1e-14)
+
+
+def test_asymmetric_loss_without_clip_is_focal() -> None:
+    y, z = ordinary(nbloss.BinaryFocal(), 100)
+    for gamma in (0.0, 2.0, 1.3):
+        plain = nbloss.BinaryFocal(gamma=gamma, alpha=None)
+        loss = nbloss.AsymmetricLoss(gamma_pos=gamma, gamma_neg=gamma, clip=0)
+        np.testing.assert_allclose(loss.value(y, z, reduction="none"), plain.value(y, z, reduction="none"), rtol=1e-13)
+        np.testing.assert_allclose(
+            loss.gradient_and_hessian(y, z), plain.gradient_and_hessian(y, z), rtol=1e-12, atol=1e-15
+        )
+
+
+def test_easy_negatives_cost_nothing() -> None:
+    z = np.log(0.05 / 0.95) + np.array([-3, -1e-3, 1e-3, 3])
+    for result in (
+        nbloss.AsymmetricLoss().value(0 * z, z, reduction="none"),
+        nbloss.AsymmetricLoss().gradient(0 * z, z),
+    ):
+        assert (result > 0).tolist() == [False, False, True, True] and (result[:2] == 0).all()

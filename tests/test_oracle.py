@@ -18,6 +18,8 @@ def allowed(loss: nbloss.Loss) -> float:
     """Return how many ulp a loss may be off."""
     if isinstance(loss, nbloss.BinaryFocal):
         return 8 if loss.gamma in (0, 1, 2, 3) else 8 + 2 * loss.gamma
+    if isinstance(loss, nbloss.AsymmetricLoss):
+        return 8 + 2 * loss.gamma_neg  # the exponent of a difference
     return 4
 
 
@@ -34,6 +36,8 @@ def largest_terms(loss: Any, y: float, z: float) -> tuple[Any, Any, Any]:
         return fabs(p - y) * terms, slope * terms, slope * max(slope, terms * max(p, 1 - p))
     if isinstance(loss, nbloss.BinaryFocal):
         return focal_terms(loss, y, z)
+    if isinstance(loss, nbloss.AsymmetricLoss) and 0 <= y <= 1:
+        return asymmetric_terms(loss, mpf(y), z)
     if isinstance(loss, LOG_LINKED) and y >= 0:
         return terms_of_mean(loss, mpf(y), mpf(z))
     of_logits = nbloss.BinaryCrossEntropy | nbloss.BalancedBinaryCrossEntropy | nbloss.CrossEntropyLambda
@@ -49,6 +53,24 @@ def largest_terms(loss: Any, y: float, z: float) -> tuple[Any, Any, Any]:
 def part(share: Any, x: Any) -> Any:
     """Return the size of ``share * x``, 0 where the share is 0 or x has no bound."""
     return fabs(share * x) if share != 0 and isfinite(x) else mpf(0)
+
+
+def asymmetric_terms(loss: Any, y: Any, z: float) -> tuple[Any, Any, Any]:
+    """Return the largest terms of both classes, of which the negative one feels a difference, p - clip."""
+    _, gradient, hessian = focal_terms(nbloss.BinaryFocal(gamma=loss.gamma_pos, alpha=None), 1.0, z)
+    p, q, clip, gamma = 1 / (1 + mp.exp(-mpf(z))), 1 / (1 + mp.exp(mpf(z))), mpf(loss.clip), mpf(loss.gamma_neg)
+    if p <= clip:
+        return 0, y * gradient, y * hessian
+    u, rest = p - clip, q + clip
+    value, slope, worse = -mp.log(rest), p * q, max(p, clip) / u
+    first = u**gamma * max(gamma * value / u, 1 / rest)
+    terms = gamma * fabs(gamma - 1) * value / u**2, 2 * gamma / (u * rest), 1 / rest**2
+    second = u**gamma * max(terms) * slope**2
+    return (
+        (1 - y) * u**gamma * value * worse,
+        max(y * gradient, (1 - y) * first * slope * worse),
+        max(y * hessian, (1 - y) * worse * max(second, first * slope)),
+    )
 
 
 def terms_of_mean(loss: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:

@@ -33,6 +33,11 @@ def to_last(a: np.ndarray[Any, Any], axis: int) -> np.ndarray[Any, Any]:
     return np.moveaxis(a, axis, -1)
 
 
+def along_last(a: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Return a view of *a* with *shape*, in which each number is repeated along a further last axis."""
+    return np.broadcast_to(a[..., np.newaxis], shape)
+
+
 def number(a: np.ndarray[Any, Any]) -> Any:
     """Return the number in a 0-d array."""
     return a[()]

@@ -153,6 +153,11 @@ def to_last(a: View, axis: int) -> View:
     return a._replace(shape=tuple(shape), strides=tuple(strides))
 
 
+def along_last(a: View, shape: tuple[int, ...]) -> View:
+    """Return a view of *a* with *shape*, in which each number is repeated along a further last axis."""
+    return a._replace(shape=shape, strides=(*a.strides, 0))
+
+
 def number(a: Any) -> Any:
     """Return the 0-d array *a* as it is: reading its number would wait for the device."""
     return a

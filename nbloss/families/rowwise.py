@@ -226,6 +226,10 @@ class Rowwise(Loss):
             raise ValueError("y_true must hold labels where ignore_index is given, got rows of targets")
         return backend, y, z, w
 
+    def _computed_in(self, y: Any, z: Any) -> Any:
+        """Return the type of the arrays that kernels are given."""
+        return _arrays.real_of(z.dtype)
+
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
         _arrays.check_reduction(reduction)
         result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
@@ -248,7 +252,7 @@ class Rowwise(Loss):
         if reduction == "mean" and isinstance(weight, float):  # which multiplies the sum and its divisor alike
             program = program._replace(scale=_arrays.divide(program.scale, weight))
         kernels = getattr(backend, self.engine)
-        kernels.run(program, letters, reduction == "mean", y, z, w, outs, _arrays.real_of(z.dtype))
+        kernels.run(program, letters, reduction == "mean", y, z, w, outs, self._computed_in(y, z))
         if out is None and reduced:
             results[0] = backend.number(results[0])
         return results[0] if len(names) == 1 else tuple(results)
