@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn._loss import HalfBinomialLoss
+from sklearn._loss import HalfBinomialLoss, HalfGammaLoss, HalfPoissonLoss, HalfTweedieLoss
 from sklearn._loss.loss import ExponentialLoss
 
 import nbloss
@@ -87,4 +87,7 @@ NUMPY: dict[type[nbloss.Loss], Callable[..., Pair]] = {
 SCIKIT_LEARN: dict[type[nbloss.Loss], Any] = {
     nbloss.BinaryCrossEntropy: HalfBinomialLoss(),
     nbloss.Exponential: ExponentialLoss(),
+    nbloss.Poisson: HalfPoissonLoss(),
+    nbloss.Gamma: HalfGammaLoss(),
+    nbloss.Tweedie: HalfTweedieLoss(power=1.5),
 }

@@ -52,6 +52,8 @@ def goal_of_derivatives(loss: Pointwise) -> float:
 
 def goal_of_mean(loss: Pointwise) -> float:
     """Return how many times as long as a dot product the mean may take."""
+    if isinstance(loss, nbloss.AFT):
+        return 2.0
     used = set()
 
     class Recorder:
@@ -73,6 +75,9 @@ def data(loss: Pointwise, n: int, dtype: type) -> tuple[Any, Any]:
             return rng.random(n)
         return 2 * rng.standard_normal(n) if interval == REAL else interval.low + rng.exponential(2, n)
 
+    if isinstance(loss, nbloss.AFT):  # times known, and censored on the right
+        lower: Any = rng.exponential(2, n).astype(dtype)
+        return (lower, np.where(rng.random(n) < 0.3, dtype(np.inf), lower)), rng.standard_normal(n).astype(dtype)
     is_binary = type(loss) in NUMPY
     return (rng.integers(0, 2, n) if is_binary else within(target)).astype(dtype), within(prediction).astype(dtype)
 
@@ -80,12 +85,13 @@ def data(loss: Pointwise, n: int, dtype: type) -> tuple[Any, Any]:
 def measure(loss: Pointwise, dtype: type, n: int, rounds: int) -> list[_common.Row]:
     """Return the rows of one loss in one dtype."""
     y, z = data(loss, n, dtype)
+    first = y[0] if isinstance(y, tuple) else y
     g, h = np.empty_like(z), np.empty_like(z)
     c, d = np.empty_like(z), np.empty_like(z)
     sums = np.empty(-(-n // BLOCK))
     ways: dict[str, Callable[[], object]] = {
         "nbloss": lambda: loss.gradient_and_hessian(y, z, out=(g, h)),
-        "copy": lambda: copy(y, z, c, d),
+        "copy": lambda: copy(first, z, c, d),
     }
     if loss.parameters.get("from_logits", True):
         in_numpy, in_sklearn = NUMPY.get(type(loss)), SCIKIT_LEARN.get(type(loss))
@@ -102,7 +108,7 @@ def measure(loss: Pointwise, dtype: type, n: int, rounds: int) -> list[_common.R
         for against in ways
         if against != "nbloss"
     ]
-    seconds = _common.interleaved({"nbloss": lambda: loss(y, z), "dot": lambda: dot(y, z, sums)}, rounds)
+    seconds = _common.interleaved({"nbloss": lambda: loss(y, z), "dot": lambda: dot(first, z, sums)}, rounds)
     return [*rows, _row("mean", loss, z, seconds["nbloss"], "dot", seconds["dot"], goal_of_mean(loss))]
 
 
