@@ -186,7 +186,7 @@ def check_outputs(outs: Sequence[Any], shapes: Sequence[tuple[int, ...]], reduce
             raise TypeError(f"out must be a float64 array for a mean or a sum, got dtype {a.dtype}")
         if not ((a.dtype.kind == "f" and a.dtype.itemsize <= 8) or is_bfloat16(a.dtype)):
             raise TypeError(f"out must have a float dtype of at most 64 bits, got {a.dtype}")
-        if any(stride == 0 and n > 1 for stride, n in zip(a.strides, a.shape, strict=True)):
+        if 0 not in a.shape and any(stride == 0 and n > 1 for stride, n in zip(a.strides, a.shape, strict=True)):
             raise ValueError("out must hold every number in a place of its own, got an array with a stride of 0")
 
 

@@ -28,6 +28,9 @@ from nbloss import _threads
 BESIDE_OPENMP = 1 << 21
 """Elements from which threads pay beside a second OpenMP, which holds the cores for milliseconds."""
 
+WORKQUEUE_FROM = 1 << 18
+"""Elements from which threads pay with workqueue, which takes a tenth of a millisecond to wake them."""
+
 undivided = threading.RLock()
 """Held by whoever must not be cut by a fork: numba compiles, and starts its threads, under locks that a child would
 wait for in vain."""
@@ -52,7 +55,10 @@ def is_allowed(size: int) -> bool:
     """Whether a call on so many elements, enough to be worth threads, may use more than one."""
     if _is_barred or _threads.get_num_threads() == 1:
         return False
-    if _layer() == "omp":
+    layer = _layer()
+    if layer == "workqueue":
+        return size >= WORKQUEUE_FROM
+    if layer == "omp":
         return not _is_barred and (size >= BESIDE_OPENMP or not _is_beside_openmp())
     return True
 

@@ -172,3 +172,9 @@ def test_one_number_a_class(alpha: tuple[float, ...]) -> None:
             np.testing.assert_array_equal([g[:, k] for g in got], alone)
     columns = [nbloss.BalancedBinaryCrossEntropy(alpha=a)(y[:, k], z[:, k], w) for k, a in enumerate(alpha)]
     assert loss(y, z, w) == pytest.approx(np.mean(columns), rel=1e-14)
+
+
+def test_nothing_at_all_can_be_written_to() -> None:
+    """An empty array may have strides of 0."""
+    y, out = np.empty((4, 2, 0, 4)), np.empty((4, 2, 0, 4), np.float32)
+    assert 0 in out.strides and nbloss.Huber().gradient(y, y, out=out) is out

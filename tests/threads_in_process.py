@@ -20,7 +20,7 @@ import nbloss
 from nbloss import _parallel
 from nbloss._cpu import pointwise
 
-N = 100_000
+N = 300_000
 RNG = np.random.default_rng(0)
 Y, Z = RNG.standard_normal(N), RNG.standard_normal(N)
 LOSS = nbloss.Huber(delta=0.5)

@@ -91,7 +91,9 @@ class Focal(Rowwise):
             return 0
         ps = softmax(m, z) if from_logits else z
         logs = log_softmax(m, z) if from_logits else [m.log(p) for p in z]
-        missing = [sum(p for j, p in enumerate(ps) if j != k) if from_logits else 1 - ps[k] for k in range(len(z))]
+        missing = [1 - p for p in ps]
+        if from_logits:
+            missing = [sum((p for j, p in enumerate(ps) if j != k), 0 * z[0]) for k in range(len(z))]
         terms = zip(of_classes(alpha, z), targets(y, z), missing, logs, strict=True)
         return -sum(a * t * (q**gamma * x) for a, t, q, x in terms if a * t != 0)
 
