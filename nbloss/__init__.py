@@ -17,6 +17,7 @@ from nbloss import math as math
 from nbloss import reference as reference
 from nbloss._threads import get_num_threads as get_num_threads
 from nbloss._threads import set_num_threads as set_num_threads
+from nbloss._warmup import warmup as warmup
 from nbloss.checking import check as check
 from nbloss.custom import pointwise as pointwise
 from nbloss.functions import binary_entropy as binary_entropy
@@ -108,7 +109,7 @@ __all__ = [
     "pointwise",
     "reference",
 ]
-__all__ += ["set_num_threads"]
+__all__ += ["set_num_threads", "warmup"]
 __all__ += ["binary_entropy", "class_weights", "entropy", "information", "log_softmax", "pcoc", "sigmoid", "softmax"]
 __all__ += [loss.__name__ for loss in ALL]
 

@@ -215,6 +215,13 @@ class Loss(abc.ABC):
         return result
 
     @abc.abstractmethod
+    def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
+        """Return targets and predictions of about so many elements, the shape of weights or None, and other keywords.
+
+        Of the types *target* and *dtype*; rows have *classes* numbers unless the loss says how many.
+        """
+
+    @abc.abstractmethod
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
         """Return what the public method *want* returns; a family's way to do it."""
 

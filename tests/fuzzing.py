@@ -364,7 +364,7 @@ def refuse_overlap(
     return True
 
 
-def calls_of(loss: Any, seed: int, count: int) -> None:
+def calls_of(loss: Any, seed: int, count: int, **types: tuple[str, ...]) -> None:
     """Make so many calls of a loss."""
 
     @hypothesis.seed(seed)
@@ -374,7 +374,7 @@ def calls_of(loss: Any, seed: int, count: int) -> None:
     )  # fmt: skip
     @hypothesis.given(st.data())
     def some(data: Any) -> None:
-        check(loss, data)
+        check(loss, data, **types)
 
     some()
 

@@ -16,6 +16,7 @@ PACKAGE = pathlib.Path(nbloss.__file__).parent
 ALLOWED = {
     "nbloss": {
         "nbloss._threads",
+        "nbloss._warmup",
         "nbloss.checking",
         "nbloss.custom",
         "nbloss.functions",
@@ -105,7 +106,8 @@ ALLOWED = {
     "nbloss._line_program": {"nbloss.loss"},
     "nbloss._place": {"nbloss._cpu", "nbloss._cuda"},
     "nbloss._threads": set(),
-    "nbloss._parallel": {"nbloss._threads"},
+    "nbloss._warmup": {"nbloss._arrays", "nbloss.loss"},
+    "nbloss._parallel": {"nbloss._threads", "nbloss._warmup"},
     "nbloss._compile": {
         "nbloss._emit",
         "nbloss._graph",

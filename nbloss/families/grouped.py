@@ -120,6 +120,9 @@ class Grouped(Loss):
         """Return a second formula, if there is one."""
         return None
 
+    def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
+        return np.zeros(size, target), np.zeros(size, dtype), (size,), {"groups": [8] * (size // 8)}
+
     def _evaluate(
         self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any, groups: Any = None
     ) -> Any:

@@ -90,6 +90,10 @@ class Ordered(Loss):
             results[0] = backend.number(results[0])
         return results[0] if len(names) == 1 else tuple(results)
 
+    def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
+        shape = 2, size // 2
+        return np.zeros(shape, target), np.zeros(shape, dtype), None, {}
+
     @abc.abstractmethod
     def _check(self, y: Any, z: Any) -> None:
         """Raise unless the shapes of targets and predictions fit."""
@@ -152,6 +156,11 @@ class Classes(Ordered):
         _arrays.check_labelled(y, z)
         if isinstance(self.classes, tuple):
             _arrays.check_classes(self.classes, z.shape[-1])
+
+    def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
+        classes = 1 + max(self.classes) if isinstance(self.classes, tuple) else classes
+        z = np.zeros((2, -(-size // (2 * classes)), classes), dtype)
+        return np.zeros(z.shape[:2], np.int64), z, None, {}
 
     def _check_labels(self, backend: Any, y: Any, z: Any) -> None:
         backend.check_labels(y, z.shape[-1], self.ignore_index)

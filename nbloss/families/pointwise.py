@@ -164,6 +164,11 @@ class Pointwise(Loss):
         """Functions that do the whole of :meth:`_evaluate` for small vectors, by what they depend on."""
         return {}
 
+    def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
+        last = [len(x) for x in self._program.vectors.values()][:1]
+        shape = (-(-size // (last[0] if last else 1)), *last)
+        return np.zeros(shape, target), np.zeros(shape, dtype), shape, {}
+
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
         are_numpy = type(y_true) is np.ndarray and type(y_pred) is np.ndarray and not self.in_double
         key = None

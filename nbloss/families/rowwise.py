@@ -230,6 +230,11 @@ class Rowwise(Loss):
         """Return the type of the arrays that kernels are given."""
         return _arrays.real_of(z.dtype)
 
+    def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
+        classes = next((len(x) for x in self.parameters.values() if isinstance(x, tuple)), classes)
+        z = np.zeros((-(-size // classes), classes), dtype)
+        return np.zeros(z.shape[:1], np.int64) if self.takes_labels else np.zeros(z.shape, target), z, z.shape[:1], {}
+
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
         _arrays.check_reduction(reduction)
         result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)

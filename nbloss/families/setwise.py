@@ -124,6 +124,10 @@ class Setwise(Loss):
         _arrays.check_shapes(y, z)
         return False
 
+    def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
+        shape = 2, size // 2
+        return np.zeros(shape, target), np.zeros(shape, dtype), shape, {}
+
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
         _arrays.check_reduction(reduction)
         result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)

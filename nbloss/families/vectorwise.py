@@ -153,6 +153,12 @@ class Vectorwise(Loss):
             _arrays.check_weight(w, shape)
         return backend, y, zs, w, shape
 
+    def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
+        shape = (size,) if self.of_numbers else (-(-size // classes), classes)
+        zs = tuple(np.zeros(shape, dtype) for _ in range(self.predictions))
+        y = None if self.target is None else np.zeros(shape if self.target == "vector" else shape[:1], target)
+        return y, zs if self.predictions > 1 else zs[0], shape[:1], {}
+
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
         _arrays.check_reduction(reduction)
         result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
