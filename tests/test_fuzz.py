@@ -1,4 +1,4 @@
-"""Law: no call, however odd, gives anything but what the oracle does; tests/fuzzing.py has the calls, and more of them."""
+"""Law: no call, however odd, gives anything but what the oracle does; tests/fuzzing.py has the calls, and more."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import pytest
 import nbloss
 from tests import fuzzing
 
-FEW = [
-    nbloss.Huber(), nbloss.BinaryCrossEntropy(), nbloss.CrossEntropy(ignore_index=2), nbloss.MultiMargin(),
-    nbloss.RootMeanSquaredError(), nbloss.CosineEmbedding(), nbloss.LovaszHinge(),
-]  # fmt: skip
+FEW = [nbloss.Huber(), nbloss.BinaryCrossEntropy(), nbloss.MultiMargin(), nbloss.RootMeanSquaredError()]
 
 
 @pytest.mark.parametrize("loss", FEW, ids=repr)

@@ -416,3 +416,11 @@ def test_identities() -> None:
             rtol=1e-15,
         )
     assert Part(0, ((1.0,),)) == nbloss.MultiMargin().parts([0], [[1.0]])[1][0]
+
+
+def test_columns_of_a_narrower_type_can_be_written_to() -> None:
+    y, z = np.array([0, 2, 1]), np.asfortranarray(np.random.default_rng(0).normal(size=(3, 3)))
+    loss, out = nbloss.MultiMargin(), tuple(np.empty((3, 3), np.float32, "F") for _ in range(2))
+    assert loss.gradient_and_hessian(y, z, out=out)[0] is out[0]
+    for got, want in zip(out, loss.gradient_and_hessian(y, z), strict=True):
+        np.testing.assert_array_equal(got, want.astype(np.float32))

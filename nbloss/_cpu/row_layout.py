@@ -50,11 +50,11 @@ def aligned(rows: Rows) -> Iterator[Rows]:
         yield views.each(lambda a, at=at: a[at])  # type: ignore[misc]
 
 
-def fitted(rows: Rows, real: np.dtype[Any], call: Callable[[Rows, bool], float]) -> float:
+def fitted(rows: Rows, real: np.dtype[Any], call: Callable[[Rows, bool], float], narrows: bool = False) -> float:
     """Return the sum of ``call(rows, by_lines)`` over pieces that a kernel for the type *real* takes.
 
     Labels come as int64 and weights as float64. Rows are contiguous or, unless *by_lines*, their columns are, and then
-    the arrays come transposed. What fits is not copied.
+    the arrays come transposed. What fits is not copied. If the call *narrows*, columns of derivatives may be float32.
     """
     wide = [a for a in (rows.z, rows.gradient, rows.hessian, rows.y) if a is not None and a.ndim == 2]
     narrow = [a for a in (rows.w, rows.value, rows.y) if a is not None and a.ndim == 1]
@@ -64,7 +64,7 @@ def fitted(rows: Rows, real: np.dtype[Any], call: Callable[[Rows, bool], float])
         if all(fits) and all(a.flags.c_contiguous for a in (*wide, *narrow)):
             return call(rows, True)
         # kernels of columns have a scratch of their own, and may write narrower numbers: those that LightGBM wants
-        results_fit = all(fits[4:]) or all(a is None or a.dtype == SINGLE for a in rows[4:])
+        results_fit = all(fits[4:]) or (narrows and all(a is None or a.dtype == SINGLE for a in rows[4:]))
         value_fits = rows.value is None or (fits[3] and rows.value.flags.c_contiguous)
         y_fits = fits[0] or rows.y.ndim == 1
         if y_fits and fits[1] and value_fits and results_fit and all(a.flags.f_contiguous for a in wide):

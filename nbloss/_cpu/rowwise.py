@@ -46,7 +46,8 @@ def run(
     divisor = _divisor(program, rows) if mean and "s" in want else 1.0
     pull = divide(1.0, divisor) if "g" in want else 1.0
     totals = [
-        fitted(some, real, lambda fit, by_lines: _call(program, want, pull, fit, by_lines)) for some in aligned(rows)
+        fitted(some, real, lambda fit, by_lines: _call(program, want, pull, fit, by_lines), narrows=True)
+        for some in aligned(rows)
     ]
     if "s" in want:
         outs[0][()] = divide(sum(totals), divisor)
