@@ -121,7 +121,7 @@ def test_cold_processes_at_once(copy: pathlib.Path) -> None:
     command = [sys.executable, "-c", COUNT + USE]
     processes = [
         subprocess.Popen(command, env=settings, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
+        for _ in range(8)
     ]
     outputs = [process.communicate() for process in processes]
     assert all(process.returncode == 0 for process in processes), outputs
