@@ -36,6 +36,8 @@ EVERYWHERE = [(loss, HOPPER) for loss in LOSSES] + [(LOSSES[0], AMPERE), (LOSSES
 
 MOST_REGISTERS = 80
 """With them, 3 blocks of 256 threads share a multiprocessor: enough to hide the latency of memory."""
+MOST_FOR_STRIDES = 96
+"""With them, 2 blocks do."""
 LOG_2 = {SINGLE: "0f3F317218", DOUBLE: "0d3FE62E42FEFA39EF"}
 """How PTX spells log(2), which every logarithm multiplies the exponent with, and no exponential function."""
 
@@ -73,10 +75,10 @@ def _code(loss: Any, role: Any, real: Any, forms: list[Any], capability: Capabil
     return code_of(kernel, [types.int64, lengths, *map(type_of, forms), operands], capability)
 
 
-def assert_lean(code: Code) -> None:
+def assert_lean(code: Code, most: int = MOST_REGISTERS) -> None:
     stack, spilled, registers = code.stack, code.spilled, code.registers
     calls, atomics = code.count(r"\bcall\b"), code.count(r"\b(atom|red)\.")
-    assert stack == spilled == calls == atomics == 0 and registers <= MOST_REGISTERS
+    assert stack == spilled == calls == atomics == 0 and registers <= most
 
 
 @pytest.mark.parametrize(("loss", "capability"), EVERYWHERE, ids=repr)
@@ -119,8 +121,9 @@ def test_strides(rank: int) -> None:
     code = fill(loss, "gh", SINGLE, rank=rank, w=SINGLE)
     assert_lean(code)
     assert code.count(r"\.f64") == 0
-    assert_lean(add(loss, "s", SINGLE, rank=rank, w=SINGLE))
-    assert_lean(add(loss, "sg", DOUBLE, rank=rank, w=DOUBLE))
+    # sums find several elements at once, in the order of all layouts
+    assert_lean(add(loss, "s", SINGLE, rank=rank, w=SINGLE), MOST_FOR_STRIDES)
+    assert_lean(add(loss, "sg", DOUBLE, rank=rank, w=DOUBLE), MOST_FOR_STRIDES)
 
 
 DTYPES = [
