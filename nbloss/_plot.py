@@ -11,6 +11,8 @@ import numpy as np
 
 from nbloss.loss import REAL, UNIT, Loss
 
+Target = float | tuple[float, ...]
+
 CURVES = ("value", "gradient", "Hessian")
 POINTS = 1001
 SHADES = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
@@ -36,7 +38,7 @@ def plot(loss: Any, parameters: Mapping[str, Sequence[Any]], axes: Any, over: tu
     for one, word, colour in zip(losses, words, SHADES * len(losses), strict=False):
         for target, style in zip(targets, ("-", "--"), strict=False):
             x, curves = curves_of(one, target, over or window(one, targets))
-            text = ", ".join(filter(None, (word, f"target {target:g}" if len(targets) > 1 else "")))
+            text = ", ".join(filter(None, (word, f"target {words_of(target)}" if len(targets) > 1 else "")))
             for axis, curve in zip(axes, curves, strict=True):
                 axis.plot(x, curve, style, color=colour, label=text)
     for axis, title in zip(axes, CURVES, strict=True):
@@ -54,9 +56,16 @@ def plot(loss: Any, parameters: Mapping[str, Sequence[Any]], axes: Any, over: tu
     return axes
 
 
-def targets_of(loss: Loss) -> tuple[tuple[float, ...], str]:
+def words_of(target: Target) -> str:
+    """Return a target, or a pair of them, in words."""
+    return f"({', '.join(f'{x:g}' for x in target)})" if isinstance(target, tuple) else f"{target:g}"
+
+
+def targets_of(loss: Loss) -> tuple[tuple[Target, ...], str]:
     """Return the targets that a picture shows, and what its axis is."""
     target, prediction = loss.domain
+    if takes_pairs(loss):
+        return ((2.0, 2.0), (2.0, math.inf)), "prediction"
     if prediction == UNIT:
         return (1.0, 0.0), "probability"
     if target == UNIT:
@@ -74,21 +83,27 @@ def _needs_scale(loss: Loss) -> bool:
     return not math.isclose(*map(float, both), rel_tol=1e-9)
 
 
-def curves_of(loss: Any, target: float, over: tuple[float, float]) -> tuple[Any, tuple[Any, Any, Any]]:
+def takes_pairs(loss: Loss) -> bool:
+    """Whether the loss needs two targets an element."""
+    return hasattr(loss, "pair") and not getattr(loss, "may_be_alone", False)
+
+
+def curves_of(loss: Any, target: Target, over: tuple[float, float]) -> tuple[Any, tuple[Any, Any, Any]]:
     """Return predictions, and the values, gradients and Hessians there; nan where they are infinite."""
     z = np.linspace(*over, POINTS)
-    y = np.full(POINTS, target)
+    y: Any = np.full(POINTS, target) if isinstance(target, float) else tuple(np.full(POINTS, x) for x in target)
     found = loss.value(y, z, reduction="none"), *loss.gradient_and_hessian(y, z)
-    shift = target if targets_of(loss)[1] == "residual" else 0.0
+    shift = target if isinstance(target, float) and targets_of(loss)[1] == "residual" else 0.0
     return z - shift, tuple(np.where(np.isfinite(x), x, np.nan) for x in found)  # type: ignore[return-value]
 
 
-def window(loss: Loss, targets: Sequence[float]) -> tuple[float, float]:
+def window(loss: Loss, targets: Sequence[Target]) -> tuple[float, float]:
     """Return the least and the greatest prediction of a picture."""
     interval = loss.domain.prediction
     if interval == UNIT:
         return 0.02, 0.98
-    middle = targets[0] if len(targets) == 1 and loss.domain.target == REAL else 0.0
+    first = targets[0]
+    middle = first if isinstance(first, float) and len(targets) == 1 and loss.domain.target == REAL else 0.0
     reach = 4.0 if loss.domain.target in (REAL, UNIT) else 3.0
     low, high = max(interval.low, middle - reach), min(interval.high, middle + reach)
     return low + 0.1 if low == interval.low else low, high

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nbloss import reference
+from nbloss._plot import takes_pairs
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import REAL, UNIT, Interval, Loss
 
@@ -78,21 +79,24 @@ def check(loss: Loss, y_true: Any = None, y_pred: Any = None) -> Report:
         If the loss is not pointwise, and no arrays are given.
     """
     if y_pred is None:
-        if not isinstance(loss, Pointwise):
+        if not isinstance(loss, Pointwise) or takes_pairs(loss):
             raise TypeError(
                 f"check of {type(loss).__name__} needs y_true and y_pred: only pointwise losses have usual ones"
             )
         y_true, y_pred = usual(loss)
     findings: list[Finding] = []
     for dtype in (np.float64, np.float32):
-        y, z = np.asarray(y_true), np.asarray(y_pred).astype(dtype)
-        y = y.astype(dtype) if y.dtype.kind == "f" else y
+        z = np.asarray(y_pred).astype(dtype)
+        y = tuple(_narrowed(x, dtype) for x in y_true) if isinstance(y_true, tuple) else _narrowed(y_true, dtype)
         exact = reference.derivatives(_rounded(loss, dtype), y, z)
         found = (loss.value(y, z, reduction="none"), loss.gradient(y, z), loss.hessian(y, z))
         findings += _compared(np.dtype(dtype).name, found, exact, y, z)
         cupy = _cupy()
         if cupy is not None:
-            on_device = (cupy.asarray(y), cupy.asarray(z))
+            on_device = (
+                tuple(map(cupy.asarray, y)) if isinstance(y, tuple) else cupy.asarray(y),
+                cupy.asarray(z),
+            )
             found = (loss.value(*on_device, reduction="none"), loss.gradient(*on_device), loss.hessian(*on_device))
             findings += _compared(f"{np.dtype(dtype).name} on CUDA", [x.get() for x in found], exact, y, z)
     report = Report(repr(loss), tuple(findings))
@@ -116,6 +120,11 @@ def usual(loss: Loss) -> tuple[Any, Any]:
     return y, within(loss.domain.prediction) if z is None else z
 
 
+def _narrowed(y: Any, dtype: Any) -> Any:
+    y = np.asarray(y)
+    return y.astype(dtype) if y.dtype.kind == "f" else y
+
+
 def _rounded(loss: Any, dtype: Any) -> Any:
     """Return *loss* with its numbers as kernels of *dtype* see them."""
     import dataclasses
@@ -133,7 +142,8 @@ def _compared(words: str, found: Any, exact: Any, y: Any, z: Any) -> list[Findin
             error = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b) / unit)
         error = np.where(np.isnan(error), np.inf, error)
         worst = int(error.argmax()) if error.size else 0
-        at = (z.flat[worst], y.flat[worst]) if z.shape == error.shape == y.shape else (np.nan, np.nan)
+        is_alone = not isinstance(y, tuple) and z.shape == error.shape == y.shape
+        at = (z.flat[worst], y.flat[worst]) if is_alone else (np.nan, np.nan)
         findings.append(Finding(f"{name}, {words}", float(error.flat[worst]) if error.size else 0.0, *map(float, at)))
     return findings
 

@@ -37,5 +37,9 @@ def test_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
 def test_other_families() -> None:
     with pytest.raises(TypeError, match="check of CrossEntropy needs y_true and y_pred"):
         nbloss.check(nbloss.CrossEntropy())
+    with pytest.raises(TypeError, match="check of AFT needs y_true and y_pred"):
+        nbloss.check(nbloss.AFT())
+    times = np.array([1.0, 2.0, 0.0]), np.array([1.0, np.inf, 3.0])
+    assert nbloss.check(nbloss.AFT(), times, np.array([0.5, 0.1, -1.0])).passed
     y, z = np.random.default_rng(0).normal(size=(2, 5))
     assert nbloss.check(nbloss.RootMeanSquaredError(), y, z).passed

@@ -74,7 +74,7 @@ ALLOWED = {
         "nbloss._row_program",
     },
     "nbloss.gbm": {"nbloss.gbm", "nbloss.families", "nbloss.links", "nbloss.loss", "nbloss._cpu", "nbloss._math"},
-    "nbloss.checking": {"nbloss.families", "nbloss.loss", "nbloss.reference"},
+    "nbloss.checking": {"nbloss._plot", "nbloss.families", "nbloss.loss", "nbloss.reference"},
     "nbloss._plot": {"nbloss.loss"},
     "nbloss.custom": {
         "nbloss._derive",

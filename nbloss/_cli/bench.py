@@ -13,6 +13,7 @@ import numpy as np
 
 import nbloss
 from nbloss._cli.losses import Unknown, find
+from nbloss._plot import takes_pairs
 from nbloss.checking import usual
 from nbloss.families.pointwise import Pointwise
 
@@ -32,7 +33,7 @@ def run(names: Sequence[str]) -> int:
     """Print how long gradient and Hessian of the losses take, and the loop."""
     losses = [find(name)() for name in names or USUAL]
     for loss in losses:
-        if not isinstance(loss, Pointwise):
+        if not isinstance(loss, Pointwise) or takes_pairs(loss):
             raise Unknown(f"bench times losses of single elements, and {type(loss).__name__} is none")
     print(f"gradient and Hessian of {SIZE:,} elements, {nbloss.get_num_threads()} threads; medians of {ROUNDS} rounds")
     print(f"{'':28} {'dtype':8} {'ms':>8} {'GB/s':>7} {'loop, ms':>9} {'ratio':>6}")

@@ -90,7 +90,7 @@ def run_show(name: str) -> int:
 
         targets, label = _plot.targets_of(usual)
         x, curves = _plot.curves_of(usual, targets[0], _plot.window(usual, targets))
-        where = f" of target {targets[0]:g}" if prediction == UNIT or len(targets) > 1 else ""
+        where = f" of target {_plot.words_of(targets[0])}" if prediction == UNIT or len(targets) > 1 else ""
         print(f"\nvalue{where} by {label}:\n")
         print(picture(x, curves[0]))
     return 0
