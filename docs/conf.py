@@ -38,7 +38,8 @@ add_module_names = False
 
 html_theme = "furo"
 html_title = f"nbloss {release}"
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
 html_copy_source = False
 
 

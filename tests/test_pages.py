@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -25,6 +27,16 @@ def test_code_blocks_run(code: str, tmp_path: pathlib.Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)  # some of them write files
     names: dict[str, Any] = {"__name__": "block"}
     exec(compile(code, "block", "exec"), names)
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("examples/*.ipynb")), ids=lambda path: path.name)
+def test_notebooks_run(path: pathlib.Path) -> None:
+    """All cells of a notebook, in their order, in one session."""
+    matplotlib.use("Agg")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for cell in json.loads(path.read_text())["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), path.name, "exec"), names)
 
 
 rng = np.random.default_rng(0)
