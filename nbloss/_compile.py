@@ -25,9 +25,8 @@ from numba import config, njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.extending import register_jitable
 
-from nbloss import _lines, _math, _parallel
+from nbloss import _graph, _lines, _math, _parallel
 from nbloss._emit import let_compile
-from nbloss._graph import called_by
 
 INLINE = {"forceinline": True, "error_model": "numpy"}
 """For functions in a hot loop: one that stays a call, or may raise at a division, keeps LLVM from vectorising it."""
@@ -80,7 +79,7 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     _inlined.add(function)
     program = getattr(function, "program", None)
     if program is not None:
-        for name in called_by(program):
+        for name in _graph.called_by(program):
             inlined(getattr(_math, name))
         let_compile(function, program, INLINE)
     else:
@@ -109,7 +108,7 @@ def compiled(
     dispatcher = njit(parallel=parallel, error_model="numpy")(function)
     if formula.__module__.split(".")[0] == __package__ and cache_folder() is not None:  # other sources: no fingerprint
         dispatcher._cache = _DiskCache(function)
-        dispatcher._cache.is_named_fully = hasattr(formula, "program")
+        dispatcher._cache.is_named_fully = formula.__module__ == _graph.__name__
     with _parallel.undivided:
         dispatcher.compile(signature)
     dispatcher.disable_compile()

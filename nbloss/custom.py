@@ -30,6 +30,9 @@ class Custom(Pointwise):
     inside: ClassVar[Domain]
     response: ClassVar[Callable[..., Any]]
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.parameters.items())})"
+
     @property
     def domain(self) -> Domain:
         return self.inside
@@ -159,6 +162,7 @@ def _made(function: Callable[..., Any], *, domain: Domain, link: Callable[..., A
             "__qualname__": function.__qualname__,
         },
         frozen=True,
+        repr=False,  # which would have the names of the functions around it
     )
     if all(f.default is not dataclasses.MISSING for f in dataclasses.fields(made)):
         made().formula  # noqa: B018  # so that errors come now

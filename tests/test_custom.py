@@ -12,11 +12,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import lightgbm
 import numpy as np
 import pytest
 
 import nbloss
 from nbloss import math as m
+from nbloss.gbm import Objective
 from nbloss.loss import POSITIVE, param
 from tests.cases import CASES, extreme, ordinary, rounded
 from tests.test_oracle import worst
@@ -223,6 +225,25 @@ def test_functions() -> None:
         np.testing.assert_allclose(found, exact, rtol=2e-14, atol=1e-15, err_msg=name)
         np.testing.assert_allclose([Of(0.0, x) for x in z.tolist()], exact[0], rtol=1e-14, err_msg=name)
     assert set(m.__all__) <= {*FUNCTIONS}
+
+
+def test_boosting() -> None:
+    """A loss of one's own is an objective at once; nothing is taken from a loss of the library of the same name."""
+    x = np.random.default_rng(0).normal(size=(300, 3))
+    y = 3 * x[:, 0]
+
+    @nbloss.pointwise
+    def Poisson(y, z, scale=1.0):  # type: ignore[no-untyped-def]
+        return m.log1p(((z - y) / scale) ** 2) / 2
+
+    objective = Objective(Poisson(scale=2.0))
+    gradient, hessian = objective(y, np.zeros(300))
+    np.testing.assert_allclose(gradient, Poisson(2.0).gradient(y, np.zeros(300)), rtol=1e-6)
+    assert (hessian > 0).all() and (Poisson(2.0).hessian(y, np.zeros(300)) < 0).any()
+    with pytest.raises(ValueError, match=r"got Poisson\(scale=2.0\)"):
+        Objective(Poisson(scale=2.0), hessian="upper_bound")
+    model = lightgbm.train({"verbosity": -1, "num_threads": 1, "objective": objective}, lightgbm.Dataset(x, y), 30)
+    assert np.abs(model.predict(x) - y).mean() < np.abs(y).mean() / 4
 
 
 def bad_function(y: Any, z: Any) -> Any:

@@ -40,7 +40,7 @@ class Curved(Pointwise):
 
     @property
     def formula(self) -> Callable[..., Any]:  # type: ignore[override]
-        return _formula(type(self.loss).formula, self.rule, self.guarded)
+        return _formula(self.loss.formula, self.rule, self.guarded)
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -141,16 +141,24 @@ class Objective:
         return self._known(hessians.ROWS.get(self.hessian, {}))
 
     def _known(self, known: Mapping[str, Any]) -> Any:
-        name = type(self.loss).__name__
+        name = self._name
         if name not in known:
-            raise ValueError(f"hessian={self.hessian!r} is known for {', '.join(known) or 'no such loss'}, got {name}")
+            raise ValueError(
+                f"hessian={self.hessian!r} is known for {', '.join(known) or 'no such loss'}, got {self.loss}"
+            )
         return known[name]
+
+    @property
+    def _name(self) -> str:
+        """The class of the loss, by which its facts are known; "" for a loss of a user, whatever it is called."""
+        of_library = type(self.loss).__module__.startswith("nbloss.losses.")
+        return type(self.loss).__name__ if of_library else ""
 
     @property
     def _floor(self) -> float:
         if self.hessian_floor is not None:
             return float(self.hessian_floor)
-        return hessians.default_floor(type(self.loss).__name__, self.hessian)
+        return hessians.default_floor(self._name, self.hessian)
 
     def _for(self, z: Any) -> Loss:
         """Return the loss with which kernels write, for predictions *z*, the Hessian that is wanted."""
