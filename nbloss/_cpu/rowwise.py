@@ -82,12 +82,12 @@ def _call(program: RowProgram, want: str, pull: float, rows: Rows, by_lines: boo
     at_once = max(1, 2048 // classes)
     if few:
         lanes = BYTES // z.itemsize
-        if by_lines and one_tells:
-            vectors = max(1, round(TILE / BYTES / classes))
+        if one_tells:
+            vectors = max(1, round((1 if by_lines else 2) * TILE / BYTES / classes))
         else:
-            wanted = max(64, at_once) if by_lines else 4096 // classes
-            vectors = max(1, min(MOST, wanted) // lanes)
-            vectors -= (vectors + 1) % 2  # an odd number: so columns share no lines of the cache
+            vectors = max(1, min(MOST, max(64, at_once) if by_lines else 4096 // classes) // lanes)
+        if vectors > 2:  # an odd number: so columns share no lines of the cache
+            vectors -= (vectors + 1) % 2
         at_once = min(MOST // lanes, vectors) * lanes
     factors = None if program.factors is None else np.array(program.factors, z.dtype)
     ignored = NO_LABEL if program.ignored is None else program.ignored
