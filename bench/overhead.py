@@ -43,7 +43,8 @@ def calls(loss: nbloss.Loss, n: int, rounds: int) -> list[_common.Row]:
     repeats = 2000
     many = {name: _repeated(way, repeats) for name, way in ways.items()}
     seconds = _common.interleaved(many, rounds)
-    goals = {name: 5.0 if "w" in name.split("(")[1] else 3.0 for name in ways}
+    goal = dict(zip(SIZES, (2.5, 3.0, 4.0) if isinstance(loss, nbloss.Huber) else (4.0, 5.0, 8.0), strict=True))[n]
+    goals = {name: goal + ("w" in name.split("(")[1] or "out" in name) for name in ways}
     return [
         {
             "work": name,
@@ -51,7 +52,7 @@ def calls(loss: nbloss.Loss, n: int, rounds: int) -> list[_common.Row]:
             "elements": n,
             "time": 1e6 * found / repeats,
             "unit": "us",
-            "goal": f"at most {goals[name]:g}" if n == 100 else "",
+            "goal": f"at most {goals[name]:g}",
         }
         for name, found in seconds.items()
     ]
