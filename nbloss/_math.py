@@ -52,6 +52,11 @@ def exp_minus(x: Real) -> Real:
 
 
 @_primitive
+def exp_minus_words(x: Real) -> tuple[Real, Real]:
+    """Return exp(-x) for x >= 0, and what its rounding took away, as far as the target knows it."""
+    return exp(-x), type(x)(0)
+
+
 def expm1(x: Real) -> Real:
     """Return exp(x) - 1, without cancellation near 0."""
     try:
@@ -61,6 +66,11 @@ def expm1(x: Real) -> Real:
 
 
 @_primitive
+def expm1_minus_words(x: Real) -> tuple[Real, Real]:
+    """Return exp(-x) - 1 for x >= 0, and what its rounding took away, as far as the target knows it."""
+    return expm1(-x), type(x)(0)
+
+
 def exp_expm1(x: Real) -> tuple[Real, Real]:
     """Return (exp(x), expm1(x)): where it is compiled, at little more than the cost of one."""
     return exp(x), expm1(x)
@@ -111,6 +121,11 @@ def log1p_unit(x: Real) -> Real:
 
 
 @_primitive
+def log1p_unit_words(x: Real) -> tuple[Real, Real]:
+    """Return two numbers of which the sum is log(1 + x), for 0 <= x <= 1, to a fraction of an ulp where it can be."""
+    return log1p(x), type(x)(0)
+
+
 def log_unit(x: Real) -> Real:
     """Return log(x) for 0 <= x <= 1 only, which is cheaper than :func:`log`."""
     return log(x)
@@ -129,8 +144,9 @@ def sqrt(x: Real) -> Real:
 
 
 PRIMITIVES = (
-    fma, exp, exp_difference, exp_expm1, exp_expm1_minus, exp_minus, exp_sum, expm1,
-    log, log1m_unit, log1p, log1p_unit, log_unit, sqrt,
+    fma, exp, exp_difference, exp_expm1, exp_expm1_minus, exp_minus, exp_minus_words, exp_sum,
+    expm1, expm1_minus_words,
+    log, log1m_unit, log1p, log1p_unit, log1p_unit_words, log_unit, sqrt,
 )  # fmt: skip
 """The functions that each target has on its own; every other one is compiled as it stands."""
 
@@ -172,22 +188,38 @@ def shares(power: Real, rest: Real) -> tuple[Real, Real]:
 def sigmoids(z: Real) -> tuple[Real, Real]:
     """Return (S(z), S(-z)) for the sigmoid S(z) = 1 / (1 + exp(-z)), neither of them as 1 minus the other."""
     one = type(z)(1)
-    e = exp(-abs(z))
-    larger = one / (one + e)
-    smaller = e * larger
+    e, lost = exp_minus_words(abs(z))
+    whole = one + e
+    whole_lost = (e - (whole - one)) + lost
+    by_whole = one / whole
+    smaller = e * by_whole
+    larger = fma(by_whole, fma(-by_whole, whole, one) - by_whole * whole_lost, by_whole)
+    smaller = fma(by_whole, fma(-smaller, whole, e) + (lost - smaller * whole_lost), smaller)
     return larger if z >= 0 else smaller, smaller if z >= 0 else larger
 
 
 def softplus(x: Real) -> Real:
     """Return log(1 + exp(x)), the integral of the sigmoid."""
-    return (x if x > 0 else type(x)(0)) + log1p_unit(exp(-abs(x)))
+    e, lost = exp_minus_words(abs(x))
+    high, low = log1p_unit_words(e)
+    total, rest = add(x if x > 0 else type(x)(0), low + lost / (type(x)(1) + e), high)
+    return total + rest
 
 
 def tanh(x: Real) -> Real:
     """Return the hyperbolic tangent of x."""
-    e, m = exp_expm1_minus(abs(x) + abs(x))
-    y = -m / (type(x)(1) + e)
-    return -y if x < type(x)(0) else y
+    real = type(x)
+    zero, end = real(0), real(20)
+    a = abs(x)
+    a = end if a > end else a  # beyond, it is 1 in both precisions
+    m, lost = expm1_minus_words(a + a)
+    two = real(2)
+    divisor = two + m
+    divisor_lost = (m - (divisor - two)) + lost
+    by_divisor = real(1) / divisor
+    y = -m * by_divisor
+    y = fma(by_divisor, -fma(y, divisor, m) - fma(y, divisor_lost, lost), y)
+    return -y if x < zero else x if x == zero else y
 
 
 def hypot(a: Real, b: Real) -> Real:

@@ -37,6 +37,7 @@ ALLOWED = {
         "nbloss.loss",
     },
     "nbloss._demo": {"nbloss"},
+    "nbloss._roofline": {"nbloss", "nbloss._cpu", "nbloss.families", "nbloss.loss"},
     "nbloss.losses": {
         "nbloss.families",
         "nbloss._hash",
@@ -177,7 +178,7 @@ def test_imports_run_one_way(path: pathlib.Path) -> None:
     assert inside <= ALLOWED[room(name)], f"{name} imports {inside - ALLOWED[room(name)]}"
     with_numba = {"nbloss._cpu", "nbloss._cuda", "nbloss._compile", "nbloss._emit", "nbloss._parallel"}
     outside = {module.split(".")[0] for module in imported(path)} - {"nbloss"}
-    if room(name) not in {*with_numba, "nbloss._cli", "nbloss._demo"}:
+    if room(name) not in {*with_numba, "nbloss._cli", "nbloss._demo", "nbloss._roofline"}:
         assert "numba" not in outside and "llvmlite" not in outside
     if room(name) in {"nbloss.losses", "nbloss.links", "nbloss._math", "nbloss.loss"}:
         assert "numpy" not in outside

@@ -44,6 +44,16 @@ def exp_minus(x: Any) -> Any:
     return math.exp(-x)
 
 
+@_implements(_math.exp_minus_words)
+def exp_minus_words(x: Any) -> Any:
+    return math.exp(-x), type(x)(0)
+
+
+@_implements(_math.expm1_minus_words)
+def expm1_minus_words(x: Any) -> Any:
+    return math.expm1(-x), type(x)(0)
+
+
 @_implements(_math.expm1)
 def expm1(x: Any) -> Any:
     return math.expm1(x)
@@ -87,6 +97,11 @@ def log1p(x: Any) -> Any:
 @_implements(_math.log1p_unit)
 def log1p_unit(x: Any) -> Any:
     return math.log1p(x)
+
+
+@_implements(_math.log1p_unit_words)
+def log1p_unit_words(x: Any) -> Any:
+    return math.log1p(x), type(x)(0)
 
 
 @_implements(_math.log_unit)
