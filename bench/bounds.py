@@ -44,18 +44,22 @@ def count(loss: Pointwise, want: str, dtype: str) -> _common.Row:
     found = [loop for text in kernel.inspect_asm().values() for loop in loops(text)]
     writes = re.compile(r"vmov[ua]p[sd]\s+%([xyz]mm)\d+, [^%]*\(")
 
-    def stored(loop: list[str]) -> int:
-        return sum(WIDEST[match[1]] for x in loop if (match := writes.match(x)))
+    def stores(loop: list[str]) -> list[int]:
+        return [WIDEST[match[1]] for x in loop if (match := writes.match(x))]
 
-    hot = max(found, key=stored)
-    vectors = stored(hot) / (len(want) * max(WIDEST[x] for x in WIDEST if any(x in line for line in hot)))
+    def weight(loop: list[str]) -> tuple[int, float]:
+        return max(stores(loop)), sum(bool(VECTOR.search(x)) for x in loop) / sum(stores(loop))
+
+    hot = max(filter(stores, found), key=weight)  # what writes widest, and of those what works most for each number
+    width = max(stores(hot))
+    vectors = sum(stores(hot)) / (len(want) * width)
     of_vectors = [x for x in hot if VECTOR.search(x)]
     kinds = {"multiply": r"vfn?m|vmul", "divide or root": r"vdiv|vsqrt"}
     row = {
         "loss": _common.brief(loss),
         "output": "mean" if want == "s" else "gradient_and_hessian",
         "dtype": dtype,
-        "bytes a vector": max(WIDEST[x] for x in WIDEST if any(x in line for line in hot)),
+        "bytes a vector": width,
         "vector instructions": len(of_vectors) / vectors,
     }
     return row | {name: sum(bool(re.match(kind, x)) for x in of_vectors) / vectors for name, kind in kinds.items()}

@@ -27,7 +27,15 @@ def losses() -> str:
 
 def memory() -> str:
     """Return the table of times, as multiples of what memory allows."""
-    return _pivot("pointwise", ["copy", "dot"], ["gradient and Hessian", "mean"])
+    cells: dict[str, dict[str, str]] = {}
+    for row in _common.read("roofline"):
+        if row["form"] == "direct" and row["weights"] == "no":
+            line = cells.setdefault(row["loss"], {})
+            line[row["output"] + row["dtype"]] = f"{float(row['ratio']):.2f}"
+            line[row["output"] + "goal"] = row["goal"] and f"at most {row['goal']}"
+    columns = [x + kind for x in ("gradient_and_hessian", "mean") for kind in ("float64", "float32", "goal")]
+    head = ["loss", "gradient and Hessian, float64", "float32", "goal", "mean, float64", "float32", "goal"]
+    return _common.table(head, [[f"`{loss}`", *(line[x] for x in columns)] for loss, line in cells.items()])
 
 
 def others() -> str:
