@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show.add_argument("name")
     bench = commands.add_parser("bench", help="this machine: losses against loops that only read and write")
     bench.add_argument("loss", nargs="*")
+    warmup = commands.add_parser("warmup", help="compile losses ahead, with their defaults")
+    warmup.add_argument("loss", nargs="+")
+    warmup.add_argument("--dtype", action="append", choices=("float64", "float32"), help="by default both")
     commands.add_parser("demo", help="boost trees on real data, check the kernels, and time them")
     given = parser.parse_args(arguments)
     try:
@@ -55,6 +58,10 @@ def _run(given: argparse.Namespace) -> int:
         from nbloss._cli import bench
 
         return bench.run(given.loss)
+    if given.command == "warmup":
+        from nbloss._cli import warmup
+
+        return warmup.run(given.loss, given.dtype or ("float64", "float32"))
     from nbloss._cli import losses
 
     return losses.run_list(given.task, given.json) if given.command == "list" else losses.run_show(given.name)

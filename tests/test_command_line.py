@@ -53,11 +53,17 @@ def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     assert all(float(line.split()[2]) > 0 and float(line.split()[-1]) >= 0 for line in lines[2:])
 
 
+def test_warmup(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["warmup", "huber", "--dtype", "float64"]) == 0
+    assert capsys.readouterr().out == "ready: huber, float64\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
         (["show", "hubber"], 2, "near it: huber"),
         (["show", "xyzzy"], 2, "see: nbloss list"),
+        (["warmup", "xyzzy"], 2, "see: nbloss list"),
         (["list", "xyzzy"], 2, "task must be one of binary"),
         (["bench", "dice"], 2, "Dice is none"),
     ],
