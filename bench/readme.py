@@ -89,6 +89,25 @@ def rowwise() -> str:
     return _common.table(head, [[*key, *(line.get(name, "") for name in names)] for key, line in cells.items()])
 
 
+def boosting() -> str:
+    """Return the table of rounds of boosting, beside built-in and NumPy objectives."""
+    rows = []
+    for r in _common.read("gbm"):
+        if r["objective"] == "nbloss" and r["checked"] == "yes":
+            rows_of = f"{int(r['rows']):,}"
+            ratios = [f"{float(r[name]):.2f}" for name in ("of built-in", "of NumPy")]
+            rows.append([r["library"], f"`{r['loss']}`", rows_of, *ratios, f"{float(r['call of built-in']):.0%}"])
+    head = [
+        "library",
+        "loss",
+        "rows",
+        "a round, of a built-in one",
+        "of one with NumPy",
+        "our call, of a built-in round",
+    ]
+    return _common.table(head, rows)
+
+
 def place() -> str:
     """Return one line about the machine of the results."""
     row = _common.read("pointwise")[0]
@@ -113,7 +132,8 @@ def rewritten(text: str) -> str:
     """Return the README with what stands between ``<!-- name -->`` and ``<!-- end -->`` made anew."""
 
     def part(match: re.Match[str]) -> str:
-        make = {x.__name__: x for x in (grouped, losses, memory, others, ordered, overhead, place, rowwise)}[match[1]]
+        tables = (boosting, grouped, losses, memory, others, ordered, overhead, place, rowwise)
+        make = {x.__name__: x for x in tables}[match[1]]
         return f"<!-- {match[1]} -->\n{make()}<!-- end -->"
 
     return re.sub(r"<!-- (\w+) -->\n.*?<!-- end -->", part, text, flags=re.DOTALL)

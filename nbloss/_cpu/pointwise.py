@@ -13,7 +13,7 @@ import numpy as np
 from numba import float32, float64, prange, types
 
 from nbloss import _parallel
-from nbloss._arrays import DOUBLE, divide
+from nbloss._arrays import DOUBLE, SINGLE, divide
 from nbloss._compile import compiled, inlined
 from nbloss._cpu.blocks import (
     BLOCK,
@@ -83,7 +83,10 @@ def _run(
     as_is = as_is and target == y.dtype and (w is None or weight == w.dtype) and not program.vectors
     more = [x for x in program.numbers if type(x) is np.ndarray]  # one for each element
     as_is = as_is and all(a.dtype == real for a in more)
-    if as_is and all(a is None or a.dtype == z.dtype for a in (value, gradient, hessian)):
+    results = {a.dtype for a in (value, gradient, hessian) if a is not None}
+    # float64 may come out as float32, which is what LightGBM and scikit-learn want
+    is_narrow = results == {SINGLE} and z.dtype == real == DOUBLE and "s" not in want
+    if as_is and (results <= {z.dtype} or is_narrow):
         vectors = as_vectors([y, z, w, value, gradient, hessian, *more])
         if vectors is not None:
             numbers = tuple(vectors.pop(6) if type(x) is np.ndarray else x for x in program.numbers)
@@ -108,7 +111,9 @@ def run_vectors(
     value: Any, gradient: Any, hessian: Any,
 ) -> tuple[float, float]:  # fmt: skip
     """Do the work of :func:`_run` on contiguous vectors of which the types have a kernel."""
-    kernel = kernel_for(program, want, y.dtype, z.dtype, None if w is None else w.dtype, z.size, real)
+    results = [a.dtype for a in (value, gradient, hessian) if a is not None]
+    result = results[0] if results else z.dtype
+    kernel = kernel_for(program, want, y.dtype, z.dtype, None if w is None else w.dtype, z.size, real, result)
     if "s" not in want:
         kernel(y, z, w, numbers, value, gradient, hessian)
         return 0.0, 0.0
@@ -121,24 +126,28 @@ def in_parallel(size: int) -> bool:
     return size >= PARALLEL_FROM and _parallel.is_allowed(size)
 
 
-def kernel_for(program: Program, want: str, target: Any, dtype: Any, weight: Any, size: int, real: Any = None) -> Any:
-    """Return the kernel for vectors of these dtypes that computes in *real*, by default that of the predictions.
+def kernel_for(
+    program: Program, want: str, target: Any, dtype: Any, weight: Any, size: int, real: Any = None, result: Any = None
+) -> Any:
+    """Return the kernel for vectors of these dtypes that computes in *real* and writes *result*.
 
-    It is compiled at its first use.
+    By default these are the type of the predictions. It is compiled at its first use.
     """
-    key = (want, target, dtype, weight, real or dtype, in_parallel(size))
+    key = (want, target, dtype, weight, real or dtype, result or dtype, in_parallel(size))
     kernel = program.kernels.get(key)
     if kernel is None:
         kernel = program.kernels[key] = _compiled(program, *key)
     return kernel
 
 
-def _compiled(program: Program, want: str, target: Any, dtype: Any, weight: Any, compute: Any, parallel: bool) -> Any:
+def _compiled(
+    program: Program, want: str, target: Any, dtype: Any, weight: Any, compute: Any, result: Any, parallel: bool
+) -> Any:
     prediction, real = REALS[dtype], REALS[compute]
     kinds = {float: real, tuple: _readonly(real), np.ndarray: _readonly(real), type(None): types.none}
     numbers = types.Tuple([kinds[type(x)] for x in program.numbers])
     weights = types.none if weight is None else _readonly(REALS[weight])
-    value, gradient, hessian = (prediction[::1] if letter in want else types.none for letter in "vgh")
+    value, gradient, hessian = (REALS[result][::1] if letter in want else types.none for letter in "vgh")
     inputs = (_readonly(TARGETS[target]), _readonly(prediction), weights, numbers)
     f, bounds = (
         inlined(program.formula),
@@ -150,9 +159,8 @@ def _compiled(program: Program, want: str, target: Any, dtype: Any, weight: Any,
     else:
         kernel, signature = _filling(f, program.choices, bounds, compute.type), (*inputs, value, gradient, hessian)
     letters = "".join(type(x).__name__[0] for x in program.numbers)
-    return compiled(
-        kernel, signature, f, *program.choices, letters, want, target, dtype, weight, compute, parallel=parallel
-    )
+    names = (letters, want, target, dtype, weight, compute, *([] if result == dtype else [result]))
+    return compiled(kernel, signature, f, *program.choices, *names, parallel=parallel)
 
 
 def _filling(f: Any, choices: Any, bounds: Any, real: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -86,10 +87,25 @@ class Objective:
             Weights of the rows.
         group : array_like, optional
             Sizes of the groups that rows are ranked in, for losses that rank.
+
+        Returns
+        -------
+        tuple of array
+            With a data set, arrays that the next such call from the same thread may write to: the libraries read them
+            at once, and new ones every round would cost as much as what is in them. Else new arrays.
         """
-        if hasattr(y_pred, "get_label"):
-            y_true, y_pred, sample_weight, group = _data.unpacked(y_true, y_pred)
-        return self.derivatives(y_true, y_pred, _data.none_if_empty(sample_weight), groups=group)
+        if not hasattr(y_pred, "get_label"):
+            return self.derivatives(y_true, y_pred, _data.none_if_empty(sample_weight), groups=group)
+        y, z, w, groups = _data.unpacked(y_true, y_pred)
+        room = self._room.__dict__
+        out = room.get("out")
+        if out is None or out[0].shape != z.shape or out[0].flags.f_contiguous != z.flags.f_contiguous:
+            out = room["out"] = np.empty_like(z, np.float32), np.empty_like(z, np.float32)
+        return self.derivatives(y, z, w, out, groups)
+
+    @functools.cached_property
+    def _room(self) -> threading.local:
+        return threading.local()
 
     def derivatives(self, y: Any, z: Any, w: Any = None, out: Any = None, groups: Any = None) -> tuple[Any, Any]:
         """Return gradient and Hessian of targets, predictions, weights and sizes of groups.
@@ -111,9 +127,9 @@ class Objective:
         """Raise for the first row with a number that is not finite, and a weight other than 0."""
         from nbloss._cpu.finite import all_finite
 
-        # the kernels of single elements have made a nan of whatever is not finite
-        given = () if self._of_elements is not None else (z,) if isinstance(y, tuple) else (z, np.asarray(y))
-        if not all(all_finite(x) for x in (gradient, *given)):
+        # the kernels of single elements have made a nan of whatever is not finite; others look at labels themselves
+        seen = (gradient,) if self._of_elements is not None else (z,) if isinstance(y, tuple) else (z, np.asarray(y))
+        if not all(map(all_finite, seen)):
             _data.raise_first(self.loss, y, z, w, gradient)
 
     @functools.cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,15 +55,27 @@ def test_layouts(layout: str, dtype: Any) -> None:
         assert all(a.flags.f_contiguous for a in rows(LABELS, r))
 
 
-def test_rows_narrowed_by_the_kernel_are_those_of_float64() -> None:
-    loss = nbloss.CrossEntropy()
-    z = np.asfortranarray(ROWS)
-    narrow = np.empty_like(z, np.float32), np.empty_like(z, np.float32)
-    for w in (None, W):
-        wide = loss.gradient_and_hessian(LABELS, z, w)
-        loss.gradient_and_hessian(LABELS, z, w, out=narrow)
-        for a, b in zip(narrow, wide, strict=True):
-            np.testing.assert_array_equal(a, b.astype(np.float32))
+def test_what_kernels_narrow_is_what_float64_rounds_to() -> None:
+    for loss, y, z in ((nbloss.CrossEntropy(), LABELS, np.asfortranarray(ROWS)), (nbloss.BinaryFocal(), Y, Z)):
+        narrow = np.empty_like(z, np.float32), np.empty_like(z, np.float32)
+        for w in (None, W):
+            wide = loss.gradient_and_hessian(y, z, w)
+            loss.gradient_and_hessian(y, z, w, out=narrow)
+            for a, b in zip(narrow, wide, strict=True):
+                np.testing.assert_array_equal(a, b.astype(np.float32))
+
+
+def test_rooms_are_used_again_but_never_shared_by_threads() -> None:
+    objective = Objective(nbloss.BinaryCrossEntropy())
+    first = objective(Z, data_of(Y, None))
+    again = objective(Z + 1, data_of(Y, None))
+    assert first[0] is again[0] and first[1] is again[1]
+    assert objective(Y, Z)[0] is not first[0]
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(objective, Z, data_of(Y, None)).result()
+    assert other[0] is not first[0]
+    small = objective(Z[:5], data_of(Y[:5], None))
+    assert small[0].shape == (5,)
 
 
 def test_flat_labels_of_several_targets() -> None:
