@@ -145,8 +145,8 @@ FLOORS: Mapping[str, float] = {
 
 POSITIVE = frozenset(
     {
-        "BalancedBinaryCrossEntropy", "BinaryCrossEntropy", "CrossEntropy", "Exponential", "Gamma", "HalfSquaredError",
-        "Poisson", "SquaredError", "Tweedie",
+        "BalancedBinaryCrossEntropy", "BinaryCrossEntropy", "Cox", "CrossEntropy", "Exponential", "Gamma",
+        "HalfSquaredError", "LambdaRank", "NegativeBinomial", "Poisson", "RankNet", "SquaredError", "Tweedie", "XeNDCG",
     }
 )  # fmt: skip
 """The losses whose exact Hessian is positive, and needs no floor."""

@@ -135,9 +135,10 @@ class Objective:
     @functools.cached_property
     def _of_elements(self) -> Loss | None:
         """The loss whose Hessian the kernel itself writes as it is wanted, if the loss is one of single elements."""
+        from nbloss.families.paired import Paired
         from nbloss.families.pointwise import Pointwise
 
-        if not isinstance(self.loss, Pointwise):
+        if not isinstance(self.loss, Pointwise) or isinstance(self.loss, Paired):
             return None
         if self.hessian == "gauss_newton":
             rule = hessians.GAUSS_NEWTON[self.loss.link]

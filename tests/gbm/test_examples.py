@@ -46,3 +46,12 @@ def test_quantile_intervals(tmp_path: pathlib.Path) -> None:
 def test_tweedie_claims(tmp_path: pathlib.Path) -> None:
     found = run("tweedie_claims", tmp_path)
     assert found["Tweedie, power 1.5"] < found["squared error"]
+
+
+def test_survival(tmp_path: pathlib.Path) -> None:
+    assert run("survival", tmp_path)["concordance"] > 0.65
+
+
+def test_ranking(tmp_path: pathlib.Path) -> None:
+    found = run("ranking", tmp_path)
+    assert all(first > 0.6 for first in found.values())  # by chance one in four comes first

@@ -185,6 +185,30 @@ def test_lists_are_ranked_in_their_groups() -> None:
         assert loss(relevance, booster.predict(matrix), weight, groups=sizes) < expected + 1
 
 
+def test_times_that_are_censored() -> None:
+    time, died = np.exp(REAL), BINARY == 1
+    signed = np.where(died, time, -time)
+    of_cox, of_aft = nbloss.Cox(), nbloss.AFT()
+    ends = (time, np.where(died, time, np.inf))
+    for loss, targets in ((of_cox, (time, died)), (of_aft, ends)):
+        objective, metric, history = Objective(loss), Metric(loss), {}
+        data = xgboost.DMatrix(X, signed)
+        model = xgboost.train(
+            XGBOOST | {"base_score": 0.0, "disable_default_eval_metric": 1}, data, ROUNDS, obj=objective,
+            custom_metric=metric, evals=[(data, "train")], evals_result=history, verbose_eval=False,
+        )  # fmt: skip
+        found = loss(targets, model.predict(data))
+        assert history["train"][type(loss).__name__][-1] == pytest.approx(found, rel=1e-5)
+        assert found < loss(targets, np.zeros(len(X)))
+        booster = lightgbm.train(LIGHTGBM | {"objective": objective}, lightgbm.Dataset(X, signed), ROUNDS)
+        assert loss(targets, booster.predict(X)) < loss(targets, np.zeros(len(X)))
+    bounded = xgboost.DMatrix(X)
+    bounded.set_float_info("label_lower_bound", ends[0])
+    bounded.set_float_info("label_upper_bound", ends[1])
+    again = xgboost.train(XGBOOST | {"base_score": 0.0}, bounded, ROUNDS, obj=Objective(of_aft))
+    np.testing.assert_allclose(again.predict(bounded), model.predict(data), atol=1e-5)
+
+
 def test_no_metric_is_taken_for_one_to_maximise() -> None:
     greater_is_better = ("auc", "aucpr", "pre", "map", "ndcg", "mape")  # XGBoost goes by the first letters
     assert not [loss for loss in nbloss.ALL if loss.__name__.lower().startswith(greater_is_better)]
