@@ -74,7 +74,15 @@ ALLOWED = {
         "nbloss._program",
         "nbloss._row_program",
     },
-    "nbloss.gbm": {"nbloss.gbm", "nbloss.families", "nbloss.links", "nbloss.loss", "nbloss._cpu", "nbloss._math"},
+    "nbloss.gbm": {
+        "nbloss.gbm",
+        "nbloss.families",
+        "nbloss.links",
+        "nbloss.loss",
+        "nbloss._cpu",
+        "nbloss._math",
+        "nbloss._place",
+    },
     "nbloss.checking": {"nbloss._plot", "nbloss.families", "nbloss.loss", "nbloss.reference"},
     "nbloss._plot": {"nbloss.loss"},
     "nbloss.custom": {

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nbloss._place import on_device
 from nbloss.gbm import _data, hessians
 from nbloss.gbm._curved import Curved, curved_rows
 from nbloss.loss import Loss
@@ -42,7 +43,8 @@ class Objective:
         the conventions of libraries.
     check_finite : bool, default=True
         Whether labels or predictions that are not finite, and labels outside the domain, raise an error that names the
-        first row. Rows of weight 0 are not looked at. CatBoost checks for itself.
+        first row. Rows of weight 0 are not looked at. CatBoost checks for itself, and arrays on a CUDA device are not
+        checked, which would have to wait for it.
 
     Raises
     ------
@@ -112,6 +114,8 @@ class Objective:
 
         They are float32 and in the memory order of the predictions, or the pair of arrays given as `out`.
         """
+        if on_device(z):
+            return self._on_device(y, z, w, out, groups)
         y, z = _data.targets_for(self.loss, y), np.asarray(z)
         w = None if w is None else np.asarray(w)
         if out is None:
@@ -122,6 +126,13 @@ class Objective:
         if self.check_finite:
             self._check(y, z, w, gradient)
         return gradient, hessian
+
+    def _on_device(self, y: Any, z: Any, w: Any, out: Any, groups: Any) -> tuple[Any, Any]:
+        """Do the same for arrays on a CUDA device, where nothing waits for a check of what is finite."""
+        if self._of_elements is None and (self._factor is not None or self._floor > -math.inf):
+            raise ValueError(f"{self!r} must have the exact Hessian without a floor for arrays on a CUDA device")
+        loss = self._of_elements or self.loss
+        return loss.gradient_and_hessian(y, z, w, out=out, **_data.in_groups(loss, groups))
 
     def _check(self, y: Any, z: Any, w: Any, gradient: Any) -> None:
         """Raise for the first row with a number that is not finite, and a weight other than 0."""
