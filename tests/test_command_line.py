@@ -45,7 +45,7 @@ def test_show(loss: Any, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nbloss._cli.bench.SIZE", 1000)
+    monkeypatch.setattr("nbloss._cli.bench.SIZE", 1 << 15)
     monkeypatch.setattr("nbloss._cli.bench.ROUNDS", 1)
     assert main(["bench", "huber"]) == 0
     lines = capsys.readouterr().out.splitlines()

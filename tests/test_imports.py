@@ -35,6 +35,7 @@ ALLOWED = {
         "nbloss.checking",
         "nbloss.families",
         "nbloss.loss",
+        "nbloss._roofline",
     },
     "nbloss._demo": {"nbloss"},
     "nbloss._roofline": {"nbloss", "nbloss._cpu", "nbloss.families", "nbloss.loss"},
