@@ -61,6 +61,8 @@ def at(loss: Any, y: float, z: float) -> tuple[float, float, float]:
         (nbloss.BinaryFocal(gamma=0.5, alpha=None, from_logits=False), 1, 1, (0, 0, math.inf)),
         (nbloss.Brier(), 1, 0, (0.125, -0.125, 0.0625)),
         (nbloss.Brier(from_logits=False), 1, 0.5, (0.125, -0.5, 1)),
+        (nbloss.NegativeBinomial(dispersion=1.0), math.inf, 0, (math.inf, -math.inf, math.inf)),
+        (nbloss.NegativeBinomial(dispersion=0.0), math.inf, -1000, (math.inf, -math.inf, 0)),
     ],
     ids=repr,
 )

@@ -70,8 +70,10 @@ class NegativeBinomial(Pointwise):
         gradient = fma(-(y * last), c, m) if is_high else fma(-y, c, m * last)
         # the square of by_total doubles its error, which is put back
         lost = fma(-by_total, total, one) - by_total * (smaller - (total - larger))
-        hessian = c * (fma(a * m, y * last, m * last) if a > one else m * fma(a, y * last, last))
-        hessian = fma(lost + lost, hessian, hessian) if mean < real(math.inf) else hessian
+        count = y * last if a > zero else zero  # without dispersion the Hessian has no y, which may be infinite
+        hessian = c * (fma(a * m, count, m * last) if a > one else m * fma(a, count, last))
+        is_finite = (mean < real(math.inf)) & (hessian < real(math.inf))
+        hessian = fma(lost + lost, hessian, hessian) if is_finite else hessian
         return _value(y, z, a, share), gradient, hessian
 
     @staticmethod
