@@ -170,6 +170,7 @@ class Pointwise(Loss):
         return np.zeros(shape, target), np.zeros(shape, dtype), shape, {}
 
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
+        _arrays.check_reduction(reduction)
         are_numpy = type(y_true) is np.ndarray and type(y_pred) is np.ndarray and not self.in_double
         key = None
         if are_numpy and (sample_weight is None or type(sample_weight) is np.ndarray):
@@ -187,7 +188,6 @@ class Pointwise(Loss):
             from nbloss import _dask
 
             return _dask.evaluate(self, want, y_true, y_pred, sample_weight, reduction, out, by_rows=False)
-        _arrays.check_reduction(reduction)
         letters, names = WANTED[want]
         targets = self._targets(y_true)
         backend = backend_of(**_named(targets), y_pred=y_pred, sample_weight=sample_weight)
