@@ -136,7 +136,8 @@ def test_identities() -> None:
         np.testing.assert_allclose(a[0][:, 1], b[0], rtol=1e-12, atol=1e-300)
         np.testing.assert_allclose(a[1][:, 1], b[1], rtol=1e-12, atol=1e-16)
     g, h = nbloss.CrossEntropy().gradient_and_hessian(y, z)
-    np.testing.assert_allclose(g, nbloss.CrossEntropy().inverse_link(z) - np.eye(4)[y], rtol=1e-13, atol=1e-16)
+    # which is off by a rounding of p where p is nearly 1
+    np.testing.assert_allclose(g, nbloss.CrossEntropy().inverse_link(z) - np.eye(4)[y], rtol=1e-13, atol=2.3e-16)
     assert (h >= 0).all()
     np.testing.assert_allclose(
         nbloss.MultiLabelSoftMargin().value(p, z, reduction="none"),
