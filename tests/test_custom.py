@@ -32,6 +32,7 @@ def logarithmic_terms(loss: Any, y: float, z: float) -> tuple[float, float, floa
 
 # of values that are differences, and what that leaves in their derivatives
 LARGEST_TERMS: dict[type[nbloss.Loss], Callable[..., tuple[float, float, float]]] = {
+    nbloss.Fair: lambda loss, y, z: (loss.c * abs(z - y), loss.c, 0),
     nbloss.LogCosh: lambda loss, y, z: (abs(z - y) + 1, 1, 0),
     nbloss.SquaredLogarithmicError: logarithmic_terms,
     nbloss.PseudoHuber: lambda loss, y, z: (loss.delta * math.hypot(z - y, loss.delta), 0, 0),

@@ -160,6 +160,46 @@ def HingeEmbedding(y: Any, z: Any, margin: Any = 1.0) -> Any:
     return z if y > 0 else max(0, margin - z)
 
 
+@nbloss.pointwise
+def Fair(y: Any, z: Any, c: Any = 1.0) -> Any:
+    r = abs(z - y)
+    return c * (r - c * m.log1p(r / c))
+
+
+@nbloss.pointwise
+def Poisson(y: Any, z: Any) -> Any:
+    return m.exp(z) - y * z
+
+
+@nbloss.pointwise
+def Gamma(y: Any, z: Any) -> Any:
+    return z + y * m.exp(-z)
+
+
+@nbloss.pointwise
+def Tweedie(y: Any, z: Any, power: Any = 1.5) -> Any:
+    return m.exp((2 - power) * z) / (2 - power) - y * m.exp((1 - power) * z) / (1 - power)
+
+
+@nbloss.pointwise
+def NegativeBinomial(y: Any, z: Any, dispersion: Any = 1.0) -> Any:
+    if dispersion == 0:
+        return m.exp(z) - y * z
+    return (y + 1 / dispersion) * m.softplus(z + m.log(dispersion)) - y * z
+
+
+@nbloss.pointwise
+def AsymmetricLoss(y: Any, z: Any, gamma_pos: Any = 1.0, gamma_neg: Any = 4.0, clip: Any = 0.05) -> Any:
+    p, q = m.sigmoid(z), m.sigmoid(-z)
+    positive = y * q**gamma_pos * m.softplus(-z)
+    return positive - (1 - y) * (p - clip) ** gamma_neg * m.log(q + clip) if p > clip else positive
+
+
+@nbloss.pointwise
+def CrossEntropyLambda(y: Any, z: Any) -> Any:
+    return y * m.softplus(-z) + (1 - y) * m.softplus(z)
+
+
 def derived(loss: Any) -> Any:
     """Return what :func:`nbloss.pointwise` makes of the value of *loss*, with its parameters."""
     if isinstance(loss, nbloss.BinaryFocal) and loss.gamma.is_integer():
