@@ -7,32 +7,18 @@ import datetime
 import importlib.metadata
 import pathlib
 import platform
-import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numba
 
 import nbloss
+from nbloss._roofline import interleaved as interleaved
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 THREADS = min(2, numba.config.NUMBA_NUM_THREADS)
 
 Row = dict[str, Any]
-
-
-def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each way, all taken in turn in every round, after one call that is not counted."""
-    for way in ways.values():
-        way()
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(found) for name, found in seconds.items()}
 
 
 def brief(loss: nbloss.Loss) -> str:
