@@ -13,7 +13,6 @@ A step is a tuple of an operation and its operands, which are numbers of other s
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -143,6 +142,8 @@ def formula_of(program: Program, *circumstances: Any) -> Callable[..., Any]:
 
     Its name tells the program and the circumstances, so that code made of it can be found again by its name.
     """
+
+    import hashlib  # only here: it is slow to import, and losses of the library do without
 
     def formula(y: Any, z: Any, *numbers: Any) -> tuple[Any, ...]:
         return evaluated(program, y, z, numbers)

@@ -7,11 +7,8 @@ import functools
 import math
 import numbers
 import os
-import pathlib
 import sys
 from types import TracebackType
-
-CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 _everywhere: int | None = None
 _here: contextvars.ContextVar[int | None] = contextvars.ContextVar("nbloss threads", default=None)
@@ -96,36 +93,6 @@ def available() -> int:
         if first.isdecimal() and int(first) > 0:
             return int(first)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return math.ceil(min(cores, _quota(pathlib.Path("/proc/self/cgroup"), CGROUPS)))
+    from nbloss import _cgroups  # only here: its pathlib would be a tenth of the time of the import
 
-
-def _quota(membership: pathlib.Path, root: pathlib.Path) -> float:
-    """Return how many cores' time the control groups of this process leave it: the least of all groups above it."""
-    least = math.inf
-    try:
-        lines = membership.read_text().splitlines()
-    except OSError:  # not Linux
-        return least
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        top = root / "cpu" if controllers else root  # version 1 or 2
-        folder = top / path.lstrip("/")
-        for group in (folder, *folder.parents):
-            if not group.is_relative_to(top):
-                break
-            least = min(least, _quota_of(group))
-    return least
-
-
-def _quota_of(group: pathlib.Path) -> float:
-    try:
-        if (group / "cpu.max").exists():
-            quota, period = (group / "cpu.max").read_text().split()
-        else:
-            quota = (group / "cpu.cfs_quota_us").read_text()
-            period = (group / "cpu.cfs_period_us").read_text()
-        return math.inf if quota == "max" or int(quota) <= 0 else int(quota) / int(period)
-    except (OSError, ValueError):
-        return math.inf
+    return math.ceil(min(cores, _cgroups.quota()))

@@ -8,15 +8,14 @@ values of the arrays in another way: loops over constants, other functions, clos
 from __future__ import annotations
 
 import numbers
-import pathlib
+import os.path
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nbloss._graph import Graph
 
-PACKAGE = str(pathlib.Path(__file__).parent)
+PACKAGE = os.path.dirname(__file__)
 MOST_WAYS = 1000
 LARGEST_PRODUCT = 16
 """The greatest power that is a product."""
@@ -256,6 +255,8 @@ def called(function: Callable[..., Any], *arguments: Any, **parameters: Any) -> 
     try:
         return function(*arguments, **parameters)
     except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+        import traceback  # only here: where nothing is wrong, the import does without
+
         frames = traceback.extract_tb(sys.exc_info()[2])[1:]
         own = [frame for frame in frames if not frame.filename.startswith(PACKAGE)]
         if not own:  # its arguments do not fit

@@ -115,7 +115,8 @@ ALLOWED = {
     "nbloss._lines": set(),
     "nbloss._line_program": {"nbloss.loss"},
     "nbloss._place": {"nbloss._cpu", "nbloss._cuda"},
-    "nbloss._threads": set(),
+    "nbloss._cgroups": set(),
+    "nbloss._threads": {"nbloss._cgroups"},
     "nbloss._warmup": {"nbloss._arrays", "nbloss.loss"},
     "nbloss._parallel": {"nbloss._threads", "nbloss._warmup"},
     "nbloss._compile": {

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import nbloss
-from nbloss import _parallel, _threads
+from nbloss import _cgroups, _parallel, _threads
 
 ROOT = pathlib.Path(__file__).parents[1]
 LAYERS = ("omp", "tbb", "workqueue")
@@ -85,7 +85,7 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> Any:
 )
 def test_the_environment_says_how_many(unset: Any, settings: dict[str, str], expected: int) -> None:
     unset.setattr(os, "sched_getaffinity", lambda pid: set(range(7)))
-    unset.setattr(_threads, "_quota", lambda *_: 100.0)
+    unset.setattr(_cgroups, "quota", lambda *_: 100.0)
     for name, text in settings.items():
         unset.setenv(name, text)
     assert nbloss.get_num_threads() == expected
@@ -113,9 +113,9 @@ def test_the_limits_of_a_container(
         file = tmp_path / "fs" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    quota = _threads._quota(tmp_path / "cgroup", tmp_path / "fs")
+    quota = _cgroups.quota(tmp_path / "cgroup", tmp_path / "fs")
     unset.setattr(os, "sched_getaffinity", lambda pid: set(range(7)))
-    unset.setattr(_threads, "_quota", lambda *_: quota)
+    unset.setattr(_cgroups, "quota", lambda *_: quota)
     assert nbloss.get_num_threads() == expected
 
 
