@@ -49,13 +49,15 @@ def main() -> None:
     y, z, g, h = (Array(np.zeros(1000, np.float32)) for _ in range(4))
     labels, rows, out = (Array(np.zeros(100, np.int64)), *(Array(np.zeros((100, 10), np.float32)) for _ in range(2)))
     mean = Array(np.zeros(()))
-    huber, entropy = nbloss.Huber(), nbloss.CrossEntropy()
+    huber, entropy, cox = nbloss.Huber(), nbloss.CrossEntropy(), nbloss.Cox()
+    events, groups = (Array(np.zeros(1000)), Array(np.zeros(1000, np.int8))), np.full(10, 100)
     ways: dict[str, Callable[[], Any]] = {
         "Huber().gradient(y, z, out=g)": lambda: huber.gradient(y, z, out=g),
         "Huber().gradient_and_hessian(y, z, out=(g, h))": lambda: huber.gradient_and_hessian(y, z, out=(g, h)),
         "Huber().value(y, z, out=mean)": lambda: huber.value(y, z, out=mean),
         "Huber().value_and_gradient(y, z, out=(mean, g))": lambda: huber.value_and_gradient(y, z, out=(mean, g)),
         "CrossEntropy().gradient(labels, rows, out=g)": lambda: entropy.gradient(labels, rows, out=out),
+        "Cox().gradient((time, event), z, groups=groups, out=g)": lambda: cox.gradient(events, z, groups=groups, out=g),
         "a kernel of numba with y, z and g": lambda: twice[4, 256](y, z, g),
     }
     for way in ways.values():

@@ -50,7 +50,9 @@ def backend_of(**arrays: Any) -> Any:
     return _cpu
 
 
-def replayed(loss: Any, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
+def replayed(
+    loss: Any, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any, *groups: Any
+) -> Any:
     """Return the result of `loss._evaluate` by launches kept from a call like it, or None: for CUDA arrays only."""
     found = sys.modules.get("nbloss._cuda")
-    return None if found is None else found.replay(loss, want, y_true, y_pred, sample_weight, reduction, out)
+    return None if found is None else found.replay(loss, want, y_true, y_pred, sample_weight, reduction, out, *groups)

@@ -189,19 +189,39 @@ def _whole(a: View) -> dict[str, Any]:
 
 
 def vector(numbers: tuple[float, ...], dtype: np.dtype[Any], stream: int) -> View:
-    """Return *numbers* as an array on the device, where they are copied on the stream that they are used on."""
+    """Return *numbers* as an array on the device, for use on the stream with this handle; it is kept for next time."""
     return _vector(numbers, dtype, stream, 0 if config.ENABLE_CUDASIM else device.ordinal())
 
 
 @functools.lru_cache(maxsize=256)
 def _vector(numbers: tuple[float, ...], dtype: np.dtype[Any], stream: int, number: int) -> View:
-    return kept(_view(cuda.to_device(np.array(numbers, dtype), stream=_stream(stream)), "a parameter"))
+    return kept(_copied(np.array(numbers, dtype), stream))
 
 
-def brought(numbers: Any, stream: int) -> View:
-    """Return an array of the host as one on the device, where it is copied on the stream with this handle."""
-    where = 0 if config.ENABLE_CUDASIM else _stream(stream)
-    return _view(cuda.to_device(numbers, stream=where), "a parameter")
+def brought(numbers: np.ndarray[Any, Any], stream: int) -> View:
+    """Return an array of the host as one on the device, for use on the stream with this handle.
+
+    It is kept for the next time that such numbers come, unless it is large.
+    """
+    if numbers.size > KEPT_UP_TO:
+        return _copied(numbers, stream)
+    where = 0 if config.ENABLE_CUDASIM else device.ordinal()
+    return _brought(numbers.tobytes(), numbers.dtype, stream, where)
+
+
+@functools.lru_cache(maxsize=16)
+def _brought(data: bytes, dtype: np.dtype[Any], stream: int, number: int) -> View:
+    return kept(_copied(np.frombuffer(data, dtype), stream))
+
+
+def _copied(numbers: np.ndarray[Any, Any], stream: int) -> View:
+    """Return a copy on the device. It is made on a stream of its own, for which the other one waits, not the host."""
+    if config.ENABLE_CUDASIM:
+        return _view(cuda.to_device(numbers), "a parameter")
+    own = _stream(device.copier(device.ordinal()))
+    there = _view(cuda.to_device(numbers, stream=own), "a parameter")
+    _wait(_stream(stream), own)
+    return there._replace(stream=stream)
 
 
 def kept(a: View) -> View:
@@ -245,7 +265,7 @@ def in_order(*views: Any) -> Iterator[int]:
         for other in others:
             _wait(_stream(other), stream)
         if is_jax:  # JAX tells nobody its streams
-            device.stream(first).sync()
+            device.wait_for(first)
 
 
 def _device_of(arrays: Sequence[View]) -> int:

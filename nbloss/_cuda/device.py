@@ -10,26 +10,27 @@ from typing import Any
 
 
 class _Thread(threading.local):
-    is_ready = False
+    devices = 0  # so many there are, once one of them is current
 
 
 _thread = _Thread()
 
 
-def make_ready() -> None:
-    """See to it that this thread has a current device, or raise RuntimeError where there is no device at all."""
-    if _thread.is_ready:
-        return
+def make_ready() -> int:
+    """See to it that this thread has a current device; return how many there are. RuntimeError where there is none."""
+    if _thread.devices:
+        return _thread.devices
     from cuda.bindings import driver
     from cuda.core import Device
 
     try:
-        count()
+        found = count()
         if not int(driver.cuCtxGetCurrent()[1]):
             Device().set_current()
     except Exception as error:  # what the driver, or the search for it, raises has no common class
         raise RuntimeError(f"a CUDA array came, but no CUDA device can be used: {error}") from error
-    _thread.is_ready = True
+    _thread.devices = found
+    return found
 
 
 @functools.cache
@@ -94,15 +95,41 @@ def current(number: int) -> Iterator[None]:
 
 @functools.lru_cache(maxsize=1024)
 def stream(handle: int) -> Any:
-    """Return the stream with this handle, of which 0 is the default stream's."""
+    """Return the stream with this handle, of which 0 is the default stream's, as the driver knows it."""
+    from cuda.bindings import driver
+
+    return driver.CUstream(handle)
+
+
+@functools.cache
+def _copier(number: int) -> Any:
+    from cuda.core import Device
+
+    return Device(number).create_stream()
+
+
+def copier(number: int) -> int:
+    """Return the handle of a stream of a device, the current one, on which nothing runs but copies from the host."""
+    return int(_copier(number).handle)
+
+
+def wait_for(handle: int) -> None:
+    """Wait until all is done on the stream with this handle."""
     from cuda.core import Stream
 
-    return Stream.from_handle(handle)
+    Stream.from_handle(handle).sync()
+
+
+def function(kernel: Any) -> Any:
+    """Return a kernel as the driver knows it, as long as the one that was loaded is kept."""
+    from cuda.bindings import driver
+
+    return driver.CUfunction(int(kernel.handle))
 
 
 @functools.cache
 def launcher() -> Any:
-    """Return what launches a kernel: a function of stream, configuration, kernel and arguments."""
-    from cuda.core import launch
+    """Return what launches a kernel, the function cuLaunchKernel of the driver."""
+    from cuda.bindings import driver
 
-    return launch
+    return driver.cuLaunchKernel

@@ -1,15 +1,17 @@
 """How kernels are launched: with the addresses of arrays as they are, on the stream that the arrays are used on.
 
-numba compiles a kernel for the types of its arguments, but cuda.core launches it, which takes the host a few hundred
-nanoseconds; numba's own way takes tens of microseconds, since it makes an array of its own of every argument.
+numba compiles a kernel for the types of its arguments, but it is launched by the driver's own function, which takes the
+host a few hundred nanoseconds; numba's way takes tens of microseconds, since it makes an array of its own of every
+argument.
 """
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import threading
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numba import config, cuda, from_dtype, types
@@ -35,12 +37,22 @@ class Memory(NamedTuple):
     size: int
 
 
+class Loaded(NamedTuple):
+    """A kernel in the memory of a device."""
+
+    function: Any
+    """As the driver knows it."""
+    owner: Any
+    """What keeps it there."""
+
+
 class Launch(NamedTuple):
     """All that the driver is told of a launch."""
 
+    kernel: Loaded
+    blocks: int
+    threads: int
     stream: Any
-    config: Any
-    kernel: Any
     arguments: list[Any]
     addresses: list[tuple[int, int, Any]]
     """Which of the arguments are addresses: their places, the addresses and what owns the memory there."""
@@ -48,10 +60,13 @@ class Launch(NamedTuple):
 
 class _Watched(threading.local):
     tape: Any = None
+    """What is told of every launch of this thread."""
+    is_idle = False
+    """Whether there is no such tape, and this thread is known to have a device, the only one."""
 
 
 watched = _Watched()
-"""``watched.tape``, if there is one, is told of every launch of its thread; see :mod:`nbloss._cuda.plans`."""
+"""What :mod:`nbloss._cuda.plans` knows of each thread."""
 
 
 class Kernel:
@@ -73,18 +88,26 @@ class Kernel:
         addresses: list[tuple[int, int, Any]] = []
         for x in arguments:
             kinds.append(_flatten(x, flat, addresses))
-        run = Launch(device.stream(stream), _config(blocks, threads), self._kernel_for(tuple(kinds)), flat, addresses)
+        kernel, on = self._kernel_for(tuple(kinds)), device.stream(stream)
         if watched.tape is not None:
-            watched.tape.note(run)
-        device.launcher()(run.stream, run.config, run.kernel, *flat)
+            watched.tape.note(Launch(kernel, blocks, threads, on, flat, addresses))
+        table, _memory = laid_out(flat, {})
+        (error,) = device.launcher()(kernel.function, blocks, 1, 1, threads, 1, 1, 0, on, table, 0)
+        if error:
+            refused(error)
 
     def _kernel_for(self, kinds: tuple[Any, ...]) -> Any:
         key = (device.capability(), kinds)
         if key not in self._loaded:
             with self._lock:
                 if key not in self._loaded:
-                    self._loaded[key] = machine_code.load(self.py_func, [_type(kind) for kind in kinds], key[0])
+                    self._loaded[key] = _load(self.py_func, kinds, key[0])
         return self._loaded[key]
+
+
+def _load(function: Callable[..., Any], kinds: Sequence[Any], capability: tuple[int, int]) -> Loaded:
+    found = machine_code.load(function, [_type(kind) for kind in kinds], capability)
+    return Loaded(device.function(found), found)
 
 
 def compiled(kernel: Callable[..., Any], name: str) -> Any:
@@ -95,11 +118,26 @@ def compiled(kernel: Callable[..., Any], name: str) -> Any:
     return Kernel(kernel, name)
 
 
-@functools.lru_cache(maxsize=1024)
-def _config(blocks: int, threads: int) -> Any:
-    from cuda.core import LaunchConfig
+def laid_out(arguments: Sequence[Any], at: Mapping[int, int]) -> tuple[int, Any]:
+    """Return where the list is by which the driver finds *arguments*, and the memory that has to be kept for it.
 
-    return LaunchConfig(grid=blocks, block=threads)
+    *at* says of some, by their places, where they lie already. The list ends with a null pointer, which the driver does
+    not ask for, but whoever looks on.
+    """
+    words = (ctypes.c_uint64 * max(1, len(arguments)))()
+    first = ctypes.addressof(words)
+    for i, x in enumerate(arguments):
+        if i not in at:
+            data = np.asarray(x).tobytes()
+            ctypes.memmove(first + 8 * i, data, len(data))
+    found = [at.get(i, first + 8 * i) for i in range(len(arguments))]
+    table = (ctypes.c_void_p * (len(found) + 1))(*found, None)
+    return ctypes.addressof(table), (words, table)
+
+
+def refused(error: Any) -> NoReturn:
+    """Raise what the driver said of a launch."""
+    raise RuntimeError(f"the CUDA driver refused to launch a kernel: {error.name}")
 
 
 def _flatten(x: Any, flat: list[Any], addresses: list[tuple[int, int, Any]]) -> Any:

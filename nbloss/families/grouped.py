@@ -14,7 +14,7 @@ import numpy as np
 
 from nbloss import _arrays, links
 from nbloss._hash import mixed
-from nbloss._place import backend_of
+from nbloss._place import backend_of, replayed
 from nbloss._program import GroupProgram
 from nbloss.families.pointwise import WANTED, mapped
 from nbloss.loss import Loss, Reduction
@@ -126,6 +126,9 @@ class Grouped(Loss):
     def _evaluate(
         self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any, groups: Any = None
     ) -> Any:
+        result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out, groups)
+        if result is not None:
+            return result
         _arrays.check_reduction(reduction)
         letters, names = WANTED[want]
         if reduction != "none":

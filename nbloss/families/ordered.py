@@ -63,10 +63,10 @@ class Ordered(Loss):
         return Program(type(self).increment, (), (), self.domain, {}, False, kernels)
 
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
-        _arrays.check_reduction(reduction)
         result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
         if result is not None:
             return result
+        _arrays.check_reduction(reduction)
         if sample_weight is not None:
             raise ValueError(
                 f"sample_weight must be None for {type(self).__name__}, whose elements have no losses of their own, "

@@ -170,8 +170,12 @@ class Pointwise(Loss):
         return np.zeros(shape, target), np.zeros(shape, dtype), shape, {}
 
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
-        _arrays.check_reduction(reduction)
         are_numpy = type(y_true) is np.ndarray and type(y_pred) is np.ndarray and not self.in_double
+        if not are_numpy:
+            result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
+            if result is not None:
+                return result
+        _arrays.check_reduction(reduction)
         key = None
         if are_numpy and (sample_weight is None or type(sample_weight) is np.ndarray):
             key = (want, reduction, y_true.dtype, y_pred.dtype, None if sample_weight is None else sample_weight.dtype)
@@ -180,10 +184,6 @@ class Pointwise(Loss):
                 result = shortcut(y_true, y_pred, sample_weight, out)
                 if result is not None:
                     return result
-        elif not are_numpy:
-            result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
-            if result is not None:
-                return result
         if is_lazy(y_true, y_pred, sample_weight):
             from nbloss import _dask
 

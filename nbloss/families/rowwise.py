@@ -236,10 +236,10 @@ class Rowwise(Loss):
         return np.zeros(z.shape[:1], np.int64) if self.takes_labels else np.zeros(z.shape, target), z, z.shape[:1], {}
 
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
-        _arrays.check_reduction(reduction)
         result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
         if result is not None:
             return result
+        _arrays.check_reduction(reduction)
         if is_lazy(y_true, y_pred, sample_weight):
             from nbloss import _dask
 

@@ -129,10 +129,10 @@ class Setwise(Loss):
         return np.zeros(shape, target), np.zeros(shape, dtype), shape, {}
 
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
-        _arrays.check_reduction(reduction)
         result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
         if result is not None:
             return result
+        _arrays.check_reduction(reduction)
         letters, names = WANTED[want]
         backend = backend_of(y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)
         y = backend.as_array(y_true, "y_true")

@@ -160,10 +160,10 @@ class Vectorwise(Loss):
         return y, zs if self.predictions > 1 else zs[0], shape[:1], {}
 
     def _evaluate(self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any) -> Any:
-        _arrays.check_reduction(reduction)
         result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out)
         if result is not None:
             return result
+        _arrays.check_reduction(reduction)
         letters, names = WANTED[want]
         backend, y, zs, w, shape = self._taken(y_true, y_pred, sample_weight)
         if reduction != "none":

@@ -121,8 +121,7 @@ def test_jax_has_finished_before_and_may_go_on_after(library: Any, monkeypatch: 
             events.append("before")
 
     library("jax", Array=Traced)
-    stream = types.SimpleNamespace(sync=lambda: events.append("after"))
-    monkeypatch.setattr(arrays.device, "stream", lambda handle: stream)
+    monkeypatch.setattr(arrays.device, "wait_for", lambda handle: events.append("after"))
     with arrays.in_order(arrays.as_array(Traced(version=2), "y_pred")):
         events.append("within")
     assert events == ["before", "within", "after"]

@@ -6,6 +6,7 @@ The driver is a stand-in, which counts what it is asked for; kernels are not com
 from __future__ import annotations
 
 import csv
+import ctypes
 import importlib
 import os
 import pathlib
@@ -21,7 +22,21 @@ import pytest
 from numba import config, cuda
 
 import nbloss
-from tests.cases import CASES, LINE_CASES, ORDERED_CASES, ROW_CASES, SET_CASES, image, of_sets, ordinary, rows
+from tests.cases import (
+    CASES,
+    GROUP_CASES,
+    LINE_CASES,
+    ORDERED_CASES,
+    PAIR_CASES,
+    ROW_CASES,
+    SET_CASES,
+    image,
+    of_groups,
+    of_sets,
+    ordinary,
+    pairs,
+    rows,
+)  # fmt: skip
 
 if config.ENABLE_CUDASIM:
     pytest.skip("needs a process without NUMBA_ENABLE_CUDASIM: nothing is launched there", allow_module_level=True)
@@ -49,14 +64,19 @@ def nothing_compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     monkeypatch.setattr(machine_code, "build", build)
     monkeypatch.setattr(machine_code, "_path", lambda *_: None)
-    for loss in (*CASES, *ROW_CASES, *SET_CASES, *LINE_CASES, *ORDERED_CASES):
-        loss.__dict__.pop("_plans", None)
+    forget_plans()
     yield names
-    for loss in (*CASES, *ROW_CASES, *SET_CASES, *LINE_CASES, *ORDERED_CASES):
-        loss.__dict__.pop("_plans", None)
+    forget_plans()
+    for loss in ALL:
         for kernel in loss._program.kernels.values():
             if isinstance(kernel, launch.Kernel):
                 kernel._loaded.clear()
+
+
+def forget_plans() -> None:
+    for loss in ALL:
+        loss.__dict__.pop("_plans", None)
+        loss.__dict__.pop("_latest", None)
 
 
 @pytest.fixture
@@ -65,11 +85,20 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
     usual = device.launcher()
 
-    def note(stream: Any, grid: Any, kernel: Any, *arguments: Any) -> None:
-        found.append((int(stream.handle), grid.grid, grid.block, id(kernel), arguments))
-        usual(stream, grid, kernel, *arguments)
+    def note(kernel: Any, *how: Any) -> Any:
+        blocks, _, _, threads, *_, stream, arguments, _ = how
+        found.append((int(stream), blocks, threads, int(kernel), told(arguments)))
+        return usual(kernel, *how)
 
     monkeypatch.setattr(device, "launcher", lambda: note)
+    return found
+
+
+def told(arguments: int) -> list[int]:
+    """Return the arguments of a launch, in the form of whole numbers, from the list of their places."""
+    found: list[int] = []
+    while place := ctypes.c_void_p.from_address(arguments + 8 * len(found)).value:
+        found.append(ctypes.c_uint64.from_address(place).value)
     return found
 
 
@@ -81,6 +110,10 @@ def arguments_of(loss: Any) -> tuple[Any, Any]:
         return image(loss, (4, 10), F4)
     if loss in SET_CASES:
         return of_sets(loss, F4)
+    if loss in PAIR_CASES:
+        return pairs(loss, 50, F4)
+    if loss in GROUP_CASES:
+        return of_groups(loss, GROUPS, F4)
     return rows(loss, 10, F4, labels=loss in LINE_CASES or "log_target" not in loss.parameters)
 
 
@@ -94,32 +127,40 @@ def parts(x: Any) -> list[Any]:
     return [leaf for part in x for leaf in parts(part)] if isinstance(x, tuple) else [x]
 
 
-ALL = [*CASES, *ROW_CASES, *SET_CASES, *LINE_CASES, *ORDERED_CASES]
+ALL = [*CASES, *PAIR_CASES, *ROW_CASES, *SET_CASES, *LINE_CASES, *ORDERED_CASES, *GROUP_CASES]
+GROUPS = [3, 0, 40, 7]
 HUBER = nbloss.Huber(delta=0.25)
 
 
 @pytest.mark.parametrize("loss", ALL, ids=repr)
 def test_the_second_call_launches_what_the_first_does(loss: Any, launches: Any) -> None:
-    """The kernels, grids and arguments are equal but for the addresses of results; and those are laid out alike."""
+    """The kernels, grids and arguments are equal but for the addresses of what is made; results are laid out alike."""
     y, z = there(arguments_of(loss))
+    given = {a.address for a in (*parts(y), *parts(z)) if a is not None}
+    more = {"groups": GROUPS} if loss in GROUP_CASES else {}
     calls = [(method, {}) for method in METHODS] + [("value", {"reduction": how}) for how in REDUCTIONS]
     for method, options in calls:
         if loss in (*ORDERED_CASES, *SET_CASES) and options.get("reduction") == "none":
             continue
         launches.clear()
-        first = getattr(loss, method)(y, z, **options)
+        first = getattr(loss, method)(y, z, **options, **more)
         usual = list(launches)
         launches.clear()
         before = standin.counts()
-        second = getattr(loss, method)(y, z, **options)
-        kept = [plan for plan in loss._plans.values() if plan is not plans.UNPLANNED]
-        assert kept, method
-        assert standin.counts()["waits of the host"] == before["waits of the host"]
-        results = {place for x in (*parts(first), *parts(second)) for place in [x.__cuda_array_interface__["data"][0]]}
+        second = getattr(loss, method)(y, z, **options, **more)
+        assert [known for known in loss._plans.values() if known.plan is not plans.UNPLANNED], method
+        after = standin.counts()
+        assert {kind for kind in after if after[kind] != before[kind]} <= {"launches", "allocations"}
         assert [run[:4] for run in launches] == [run[:4] for run in usual]
+        stands_for: dict[int, int] = {}
         for run, as_usual in zip(launches, usual, strict=True):
             for a, b in zip(run[4], as_usual[4], strict=True):
-                assert a == b or a in results or a > 2**32 < b or np.isnan([a, b]).all()
+                if a != b:
+                    assert a > 2**32 and a not in given and b not in given
+                    assert b == 0 or (b > 2**32 and stands_for.setdefault(a, b) == b)  # 0 if there is nothing in it
+        for a, b in zip(parts(second), parts(first), strict=True):
+            at, like = (x.__cuda_array_interface__["data"][0] for x in (a, b))
+            assert stands_for.get(at, like) == like
         for a, b in zip(parts(first), parts(second), strict=True):
             assert a is not b and a.shape == b.shape and a.dtype == b.dtype
 
@@ -186,6 +227,51 @@ def test_what_is_wrong_is_seen_each_time() -> None:
     far = there(np.zeros(10, F4))
     far.address = z.address + 40
     HUBER.gradient(y, z, out=far)
+
+
+@pytest.mark.parametrize("loss", GROUP_CASES, ids=repr)
+def test_groups_are_told_apart_and_waited_for_by_none(loss: Any, launches: Any) -> None:
+    """Other sizes are another plan, also where they lie in the same array; the host waits for nothing at any time."""
+    before = standin.counts()["waits of the host"]
+    sizes = np.array(GROUPS)
+    y, z = there(of_groups(loss, sizes, F4))
+    told = []
+    for _ in range(2):
+        loss.gradient(y, z, groups=sizes)
+    for change in (0, -1, 1):
+        sizes[:2] += (change, -change)
+        launches.clear()
+        loss.gradient(y, z, groups=sizes)
+        loss.gradient(y, z, groups=sizes.tolist())
+        told.append([run[4] for run in launches])
+    assert told[0] != told[1]
+    assert len(loss._plans) == 2  # the third are the first ones again
+    with pytest.raises(ValueError, match="sum to 50"):
+        loss.gradient(y, z, groups=sizes[1:])
+    loss.gradient(y, z)
+    assert standin.counts()["waits of the host"] == before
+
+
+def test_arrays_of_other_libraries_are_told_apart(libraries: None) -> None:
+    """Even if their interfaces are the same."""
+    y, z = (np.zeros(8, F4) for _ in range(2))
+    for _ in range(3):
+        for kind in (Array, fakes.CupyArray, Version2, JaxArray, Tensor):
+            result = HUBER.gradient(kind(y), kind(z))
+            assert (type(result) is kind) == (kind not in (Array, Version2))
+    pair = nbloss.CosineEmbedding()
+    for _ in range(3):
+        for kind in (Array, fakes.CupyArray):
+            results = pair.gradient(kind(np.ones(4)), (kind(np.ones((4, 3), F4)), kind(np.ones((4, 3), F4))))
+            assert all((type(result) is kind) == (kind is not Array) for result in results)
+
+
+def test_a_tuple_of_one_is_no_array() -> None:
+    y, z, out = there((np.zeros(10, F4),) * 3)
+    for _ in range(3):
+        assert HUBER.gradient(y, z, out=out) is out
+        with pytest.raises(TypeError):
+            HUBER.gradient(y, z, out=(out,))
 
 
 def test_kernels_are_kept(nothing_compiled: list[str]) -> None:
