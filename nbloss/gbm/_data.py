@@ -22,13 +22,19 @@ def unpacked(y_pred: Any, data: Any) -> tuple[Any, Any, Any, Any]:
     return y, y_pred, none_if_empty(w), none_if_empty(groups)
 
 
-def targets_for(loss: Any, y: Any) -> Any:
-    """Return the targets of *loss*, from labels: of times, those below 0 are of events that had not come by then."""
+def targets_for(loss: Any, y: Any, w: Any) -> tuple[Any, Any]:
+    """Return the targets of *loss* and the weights of rows, from the labels and weights of a data set.
+
+    Times below 0 are of events that had not come by then. The weights of `CrossEntropyLambda` are its exposures, as
+    for LightGBM's objective of that name: they are part of the loss, and multiply nothing.
+    """
     name = type(loss).__name__
-    if isinstance(y, tuple) or name not in ("Cox", "AFT"):
-        return y
+    if isinstance(y, tuple) or name not in ("AFT", "Cox", "CrossEntropyLambda"):
+        return y, w
+    if name == "CrossEntropyLambda":
+        return (y, None) if w is None else ((y, w), None)
     y = np.asarray(y)
-    return (np.abs(y), y > 0) if name == "Cox" else (np.abs(y), np.where(y > 0, y, np.inf))
+    return ((np.abs(y), y > 0) if name == "Cox" else (np.abs(y), np.where(y > 0, y, np.inf))), w
 
 
 def in_groups(loss: Any, groups: Any) -> dict[str, Any]:

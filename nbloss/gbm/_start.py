@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nbloss.gbm import _data
 from nbloss.gbm.objective import Objective
 
 
@@ -22,7 +23,7 @@ def start_of(objective: Any, y: Any, w: Any) -> Any:
     if not isinstance(objective, Objective):
         raise TypeError(f"objective must be a nbloss.gbm.Objective, got {objective!r}")
     loss: Any = objective.loss
-    start = loss.init_score(np.asarray(y), w)
+    start = loss.init_score(*_data.targets_for(loss, np.asarray(y), w))
     if not np.isfinite(start).all():
         raise ValueError(f"y_true must hold what {loss!r} has a finite start for, got labels that lead to {start}")
     return start

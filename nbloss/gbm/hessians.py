@@ -108,6 +108,7 @@ POINTWISE: Mapping[str, Mapping[str, Rule]] = {
     "lightgbm": {
         "AbsoluteError": one,
         "BinaryCrossEntropy": exact,
+        "CrossEntropyLambda": exact,
         "Fair": exact,
         "Gamma": exact,
         "HalfSquaredError": exact,

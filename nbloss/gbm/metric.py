@@ -74,7 +74,8 @@ class Metric:
         return value if group is _ABSENT else (self.__name__, value, False)
 
     def _mean(self, y: Any, z: Any, w: Any, groups: Any) -> float:
-        return float(self.loss(_data.targets_for(self.loss, y), z, w, **_data.in_groups(self.loss, groups)))
+        y, w = _data.targets_for(self.loss, y, w)
+        return float(self.loss(y, z, w, **_data.in_groups(self.loss, groups)))
 
     def is_max_optimal(self) -> bool:
         """Return False: CatBoost asks whether greater is better."""
@@ -83,9 +84,9 @@ class Metric:
     def evaluate(self, approxes: Any, target: Any, weight: Any) -> tuple[float, float]:
         """Return the sums of losses and of weights, as CatBoost asks for them: one vector of predictions a class."""
         z = np.asarray(approxes[0]) if len(approxes) == 1 else np.stack(approxes, -1)
-        y = np.asarray(target)
-        w = np.ones(len(y)) if weight is None else np.asarray(weight)
-        return float(self.loss(y, z, w, reduction="sum")), float(w.sum())
+        y, w = _data.targets_for(self.loss, np.asarray(target), None if weight is None else np.asarray(weight))
+        total = float(len(z)) if w is None else float(w.sum(dtype=np.float64))
+        return float(self.loss(y, z, w, reduction="sum")), total
 
     def get_final_error(self, error: float, weight: float) -> float:
         """Return the mean, of the sums of all parts."""

@@ -116,8 +116,8 @@ class Objective:
         """
         if on_device(z):
             return self._on_device(y, z, w, out, groups)
-        y, z = _data.targets_for(self.loss, y), np.asarray(z)
-        w = None if w is None else np.asarray(w)
+        y, w = _data.targets_for(self.loss, y, None if w is None else np.asarray(w))
+        z = np.asarray(z)
         if out is None:
             out = np.empty_like(z, np.float32), np.empty_like(z, np.float32)
         loss = self._for(z)
@@ -146,12 +146,13 @@ class Objective:
     @functools.cached_property
     def _of_elements(self) -> Loss | None:
         """The loss whose Hessian the kernel itself writes as it is wanted, if the loss is one of single elements."""
-        from nbloss.families.paired import Paired
         from nbloss.families.pointwise import Pointwise
 
-        if not isinstance(self.loss, Pointwise) or isinstance(self.loss, Paired):
+        if not isinstance(self.loss, Pointwise):
             return None
         if self.hessian == "gauss_newton":
+            if self.loss.link not in hessians.GAUSS_NEWTON:
+                raise ValueError(f"hessian='gauss_newton' is known for other links, got {self.loss}")
             rule = hessians.GAUSS_NEWTON[self.loss.link]
         elif self.hessian == "exact":
             rule = hessians.exact
@@ -205,6 +206,7 @@ class Objective:
     def calc_ders_range(self, approxes: Any, targets: Any, weights: Any) -> Any:
         """Return minus gradient and minus Hessian, an array of two columns, as CatBoost asks for them."""
         n = len(approxes)
+        targets, weights = _data.targets_for(self.loss, targets, weights)
         # with weights of the other sign, the kernel writes what CatBoost maximises
         minus = _minus_one(n) if weights is None else np.negative(weights)
         both = np.empty((2, n))

@@ -46,6 +46,8 @@ TO_LIGHTGBM: list[tuple[nbloss.Loss, Any, str, dict[str, Any]]] = [
     (nbloss.Tweedie(power=1.5), COUNT, "tweedie", {"tweedie_variance_power": 1.5}),
     (nbloss.BinaryCrossEntropy(), BINARY, "binary", {}),
     (nbloss.BinaryCrossEntropy(), 1 / (1 + np.exp(-data.SIGNAL)), "cross_entropy", {}),
+    (nbloss.CrossEntropyLambda(), BINARY, "cross_entropy_lambda", {}),
+    (nbloss.CrossEntropyLambda(), 1 / (1 + np.exp(-data.SIGNAL)), "cross_entropy_lambda", {}),
     (nbloss.CrossEntropy(), LABELS, "multiclass", MANY),
 ]
 TO_CATBOOST: list[tuple[nbloss.Loss, Any, str]] = [

@@ -23,9 +23,9 @@ class CrossEntropyLambda(Paired):
     makes the element nan. One array means an exposure of 1, with which the loss is `BinaryCrossEntropy`. Predictions
     are any real numbers; the link gives the rate :math:`\lambda`. There is no kink.
 
-    LightGBM hands the exposure over as weight of the row. Here `sample_weight` multiplies the loss as everywhere, and
-    the mean is divided by its sum; ``reduction="none"`` gives one loss for each label. The Hessian is exact
-    and never negative.
+    `sample_weight` multiplies the loss as everywhere, and the mean is divided by its sum; ``reduction="none"`` gives
+    one loss for each label. In boosting, where a data set has but one target, the weights of its rows are the
+    exposures, as for LightGBM's objective of this name. The Hessian is exact and never negative.
 
     References
     ----------
