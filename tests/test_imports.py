@@ -81,6 +81,7 @@ ALLOWED = {
         "nbloss.links",
         "nbloss.loss",
         "nbloss._cpu",
+        "nbloss._cuda",
         "nbloss._math",
         "nbloss._place",
     },

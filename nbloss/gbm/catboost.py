@@ -37,9 +37,13 @@ def fit(model: Any, pool: Any, eval_set: Any = None, **options: Any) -> Any:
     Raises
     ------
     ValueError
-        If the labels lead to no finite start.
+        If the labels lead to no finite start, or if the loss is none that CatBoost can train with on a GPU.
+    ImportError
+        If it is to train on a GPU, and the package numba-cuda is not there.
     """
     objective = model.get_param("loss_function")
+    if model.get_param("task_type") == "GPU":
+        _check_gpu(objective)
     start = start_of(objective, np.asarray(pool.get_label(), np.float64), np.asarray(pool.get_weight()))
     watched = [] if eval_set is None else list(eval_set) if isinstance(eval_set, Sequence) else [eval_set]
     for data in (pool, *watched):
@@ -49,3 +53,9 @@ def fit(model: Any, pool: Any, eval_set: Any = None, **options: Any) -> Any:
     total = np.add(bias, start)
     model.set_scale_and_bias(scale, total.tolist())
     return model
+
+
+def _check_gpu(objective: Any) -> None:
+    """Raise what CatBoost would only print, and go on with derivatives that nobody has written."""
+    _ = objective.calc_ders_range_gpu
+    from nbloss import _cuda  # noqa: F401

@@ -150,17 +150,21 @@ class Objective:
 
         if not isinstance(self.loss, Pointwise):
             return None
-        if self.hessian == "gauss_newton":
-            if self.loss.link not in hessians.GAUSS_NEWTON:
-                raise ValueError(f"hessian='gauss_newton' is known for other links, got {self.loss}")
-            rule = hessians.GAUSS_NEWTON[self.loss.link]
-        elif self.hessian == "exact":
-            rule = hessians.exact
-        else:
-            rule = self._known(hessians.POINTWISE[self.hessian])
+        rule = self._rule_of_elements()
         if rule is hessians.exact and self._floor == -math.inf and not self.check_finite:
             return self.loss
         return Curved(self.loss, rule, self._floor, self.check_finite)
+
+    def _rule_of_elements(self) -> Any:
+        """The rule by which the Hessian of a loss of single elements is made."""
+        loss: Any = self.loss
+        if self.hessian == "exact":
+            return hessians.exact
+        if self.hessian != "gauss_newton":
+            return self._known(hessians.POINTWISE[self.hessian])
+        if loss.link not in hessians.GAUSS_NEWTON:
+            raise ValueError(f"hessian='gauss_newton' is known for other links, got {loss}")
+        return hessians.GAUSS_NEWTON[loss.link]
 
     @functools.cached_property
     def _factor(self) -> Callable[[int], float] | None:
@@ -212,6 +216,30 @@ class Objective:
         both = np.empty((2, n))
         self._for(approxes).gradient_and_hessian(targets, approxes, minus, out=(both[0], both[1]))
         return both.T
+
+    @property
+    def calc_ders_range_gpu(self) -> Any:
+        """What CatBoost launches, like a kernel of numba, when it trains on a GPU; it needs the package numba-cuda.
+
+        Raises
+        ------
+        ValueError
+            If the loss is not one of single elements, each with one label: CatBoost has no others on a GPU.
+        """
+        return self._on_gpu
+
+    @functools.cached_property
+    def _on_gpu(self) -> Any:
+        from nbloss.families.paired import Paired
+        from nbloss.families.pointwise import Pointwise
+        from nbloss.gbm._catboost_gpu import Derivatives
+
+        loss, takes_exposures = self.loss, self._name == "CrossEntropyLambda"
+        has_vectors = any(type(x) is tuple for x in loss.parameters.values())
+        if not isinstance(loss, Pointwise) or has_vectors or (isinstance(loss, Paired) and not takes_exposures):
+            raise ValueError(f"loss must be one of single elements, each with one label, for a GPU, got {loss!r}")
+        ascending = Curved(loss, self._rule_of_elements(), self._floor, guarded=False, ascends=True)
+        return Derivatives(ascending, takes_exposures)
 
     def calc_ders_multi(self, approxes: Any, target: Any, weight: Any) -> tuple[Any, Any]:
         """Return minus the gradient of one row, and minus the matrix of its second derivatives, for CatBoost."""

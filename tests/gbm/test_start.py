@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import catboost
@@ -163,3 +164,16 @@ def test_quantiles_of_groups(alpha: float) -> None:
         order = np.sort(x[group == k])
         i = min(int(len(order) * alpha), len(order) - 1)
         assert weighted[k] == order[i if i in (0, len(order) - 1) else i - 1]
+
+
+def test_what_catboost_would_only_print_on_a_gpu_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = catboost.Pool(X, BINARY)
+    settings = {"task_type": "GPU", "eval_metric": "RMSE", "allow_writing_files": False}
+    model = catboost.CatBoost({"loss_function": Objective(nbloss.CrossEntropy())} | settings)
+    with pytest.raises(ValueError, match="loss must be one of single elements, each with one label, for a GPU"):
+        nbloss.gbm.catboost.fit(model, pool)
+    monkeypatch.delattr(nbloss, "_cuda", raising=False)
+    monkeypatch.setitem(sys.modules, "nbloss._cuda", None)
+    model = catboost.CatBoost({"loss_function": Objective(nbloss.BinaryCrossEntropy())} | settings)
+    with pytest.raises(ImportError):
+        nbloss.gbm.catboost.fit(model, pool)
