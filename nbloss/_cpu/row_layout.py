@@ -73,7 +73,8 @@ def fitted(rows: Rows, real: np.dtype[Any], call: Callable[[Rows, bool], float],
             w = None if rows.w is None else np.ascontiguousarray(rows.w, types.w)
             return call(rows._replace(y=y, w=w).each(lambda a: a.T), False)
     sums = []
-    at_once = max(1, PIECE // rows.z.shape[-1])
+    copies = [a for a in wide if a.dtype != real or not (a.flags.c_contiguous and a.flags.aligned)]
+    at_once = max(1, PIECE // rows.z.shape[-1]) if copies else PIECE  # of labels and weights, which are quick to copy
     for first in range(0, len(rows.z), at_once):
         some = rows.each(lambda a, first=first: a[first : first + at_once])  # type: ignore[misc]
         inputs = [_copied(a, dtype, np.array) for a, dtype in zip(some[:3], types[:3], strict=True)]

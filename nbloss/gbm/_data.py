@@ -7,18 +7,24 @@ from typing import Any
 import numpy as np
 
 
-def unpacked(y_pred: Any, data: Any) -> tuple[Any, Any, Any, Any]:
-    """Return targets, predictions, weights and groups from predictions and the data set of XGBoost or LightGBM."""
+def unpacked(loss: Any, y_pred: Any, data: Any) -> tuple[Any, Any, Any, Any]:
+    """Return targets, predictions, weights and groups from predictions and the data set of XGBoost or LightGBM.
+
+    XGBoost takes long to say that there is nothing, so it is only asked for what *loss* takes.
+    """
+    from nbloss.families.grouped import Grouped
+    from nbloss.families.paired import Paired
+
     y, w = data.get_label(), data.get_weight()
     if y.shape != y_pred.shape and y.size == y_pred.size:  # XGBoost before 3.2 has several targets flat
         y = y.reshape(y_pred.shape)
-    if hasattr(data, "get_uint_info"):
-        groups = np.diff(data.get_uint_info("group_ptr").astype(np.int64))
+    is_xgboost, groups = hasattr(data, "get_uint_info"), None
+    if is_xgboost and isinstance(loss, Paired):
         lower = data.get_float_info("label_lower_bound")
         if lower.size:
             y = lower, data.get_float_info("label_upper_bound")
-    else:
-        groups = data.get_group()
+    if isinstance(loss, Grouped):
+        groups = np.diff(data.get_uint_info("group_ptr").astype(np.int64)) if is_xgboost else data.get_group()
     return y, y_pred, none_if_empty(w), none_if_empty(groups)
 
 

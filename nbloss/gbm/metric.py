@@ -67,7 +67,7 @@ class Metric:
         """
         if hasattr(y_pred, "get_label"):
             is_xgboost = hasattr(y_pred, "num_row")
-            value = self._mean(*_data.unpacked(y_true, y_pred))
+            value = self._mean(*_data.unpacked(self.loss, y_true, y_pred))
             return (self.__name__, value) if is_xgboost else (self.__name__, value, False)
         weight = None if sample_weight is _ABSENT else _data.none_if_empty(sample_weight)
         value = self._mean(y_true, y_pred, weight, None if group is _ABSENT else group)

@@ -98,7 +98,7 @@ class Objective:
         """
         if not hasattr(y_pred, "get_label"):
             return self.derivatives(y_true, y_pred, _data.none_if_empty(sample_weight), groups=group)
-        y, z, w, groups = _data.unpacked(y_true, y_pred)
+        y, z, w, groups = _data.unpacked(self.loss, y_true, y_pred)
         room = self._room.__dict__
         out = room.get("out")
         if out is None or out[0].shape != z.shape or out[0].flags.f_contiguous != z.flags.f_contiguous:
@@ -201,11 +201,17 @@ class Objective:
 
     def _raise_to_floor(self, hessian: Any, w: Any, groups: Any) -> None:
         """Give the Hessian of a loss that is not one of elements its floor, in place."""
-        if self._of_elements is None and self._floor > -math.inf:
-            if w is not None and groups is not None and len(w) != len(hessian):
-                w = np.repeat(w, groups)  # XGBoost's weights are of groups
-            least = self._floor if w is None else (self._floor * w).reshape(w.shape + (1,) * (hessian.ndim - w.ndim))
-            np.maximum(hessian, least, out=hessian, casting="same_kind")
+        from nbloss._cpu.finite import reaches
+
+        floor = self._floor
+        if self._of_elements is not None or floor == -math.inf:
+            return
+        if reaches(hessian, floor if w is None else max(floor * w.min(), floor * w.max())):
+            return  # as nearly always where the floor is as low as XGBoost's
+        if w is not None and groups is not None and len(w) != len(hessian):
+            w = np.repeat(w, groups)  # XGBoost's weights are of groups
+        least = floor if w is None else (floor * w).reshape(w.shape + (1,) * (hessian.ndim - w.ndim))
+        np.maximum(hessian, least, out=hessian, casting="same_kind")
 
     def calc_ders_range(self, approxes: Any, targets: Any, weights: Any) -> Any:
         """Return minus gradient and minus Hessian, an array of two columns, as CatBoost asks for them."""
