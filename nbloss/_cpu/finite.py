@@ -14,7 +14,10 @@ from nbloss._cpu.pointwise import REALS, in_parallel
 BLOCK = 1 << 14
 """Elements that are looked at before anything is decided, so that the loop over them has packed instructions."""
 
-_BITS: dict[Any, tuple[Any, int]] = {np.dtype(np.float32): (np.int32, 0x7F800000), np.dtype(np.float64): (np.int64, 0x7FF0000000000000)}
+_BITS: dict[Any, tuple[Any, int]] = {
+    np.dtype(np.float32): (np.int32, 0x7F800000),
+    np.dtype(np.float64): (np.int64, 0x7FF0000000000000),
+}
 """By real type: the integers of its size, and the bits of infinity, which are set together in no finite number."""
 
 
