@@ -85,7 +85,7 @@ def _weight_of(y: Any, w: Any, i: Any, ignored: Any, real: Any) -> Any:
 def loading(by_lines: bool, marks: tuple[int, ...]) -> Any:
     """Return the function that writes rows of *a*, from the *first* on, to columns; 0 behind them.
 
-    *marks* has an entry for each class, if the rows are contiguous, else their columns are.
+    *marks* has an entry for each class, if the rows are contiguous and there are few, else none.
     """
     if not by_lines:
         return take
@@ -94,9 +94,9 @@ def loading(by_lines: bool, marks: tuple[int, ...]) -> Any:
         if rows == into.shape[1]:
             load_tile(a, first, into, marks)
         else:
-            _load_some(a, first, rows, into)
+            load_some(a, first, rows, into)
 
-    return inlined(load)
+    return inlined(load) if marks else load_some
 
 
 def storing(by_lines: bool, marks: tuple[int, ...]) -> Any:
@@ -108,13 +108,13 @@ def storing(by_lines: bool, marks: tuple[int, ...]) -> Any:
         if rows == columns.shape[1]:
             store_tile(columns, into, first, marks)
         else:
-            _store_some(columns, first, rows, into)
+            store_some(columns, first, rows, into)
 
-    return inlined(store)
+    return inlined(store) if marks else store_some
 
 
 @register_jitable
-def _load_some(a: Any, first: Any, rows: Any, into: Any) -> None:
+def load_some(a: Any, first: Any, rows: Any, into: Any) -> None:
     for k in range(into.shape[0]):
         column = into[k]
         for i in range(column.size):
@@ -122,7 +122,7 @@ def _load_some(a: Any, first: Any, rows: Any, into: Any) -> None:
 
 
 @register_jitable
-def _store_some(columns: Any, first: Any, rows: Any, into: Any) -> None:
+def store_some(columns: Any, first: Any, rows: Any, into: Any) -> None:
     for i in range(rows):
         goal = into[first + i]
         for k in range(goal.size):
