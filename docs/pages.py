@@ -13,7 +13,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import nbloss
-from nbloss.families.pointwise import Pointwise
 
 PARAMETER = {  # of which a picture shows several values
     "Huber": {"delta": (0.5, 1.0, 2.0)},
@@ -28,6 +27,23 @@ PARAMETER = {  # of which a picture shows several values
     "BalancedBinaryCrossEntropy": {"alpha": (0.2, 0.5, 0.8)},
     "HingeEmbedding": {"margin": (0.5, 1.0, 2.0)},
     "ZeroOne": {"tolerance": (0.5, 1.0, 2.0)},
+    "BinaryCrossEntropy": {"label_smoothing": (0.0, 0.1, 0.3)},
+    "AsymmetricLoss": {"gamma_neg": (0.0, 2.0, 4.0)},
+    "CrossEntropy": {"label_smoothing": (0.0, 0.1, 0.3)},
+    "Focal": {"gamma": (0.0, 1.0, 2.0, 5.0)},
+    "GeneralizedCrossEntropy": {"q": (0.1, 0.7, 1.0)},
+    "SymmetricCrossEntropy": {"beta": (0.0, 0.5, 1.0)},
+    "Poly1CrossEntropy": {"epsilon": (-1.0, 0.0, 2.0)},
+    "MultiMargin": {"p": (1, 2)},
+    "Dice": {"smooth": (0.0, 1.0, 5.0)},
+    "Jaccard": {"smooth": (0.0, 1.0, 5.0)},
+    "Tversky": {"alpha": (0.2, 0.5, 0.8)},
+    "FocalTversky": {"gamma": (0.5, 1.0, 2.0)},
+    "CosineEmbedding": {"margin": (-0.5, 0.0, 0.5)},
+    "TripletMargin": {"p": (1, 2)},
+    "MarginRanking": {"margin": (0.0, 1.0, 2.0)},
+    "RankNet": {"sigma": (0.5, 1.0, 2.0)},
+    "LambdaRank": {"norm": (True, False)},
 }
 ROBUST = ("HalfSquaredError", "Huber", "PseudoHuber", "LogCosh", "Fair", "AbsoluteError")
 CLASSIFICATION = ("BinaryCrossEntropy", "BinaryFocal", "Brier", "Hinge", "SquaredHinge", "Exponential", "Perceptron")
@@ -43,10 +59,10 @@ def write(folder: pathlib.Path) -> None:
     """Write a page for each loss, the lists of them, the comparisons, and all pictures."""
     folder.mkdir(exist_ok=True)
     for loss in nbloss.ALL:
-        has_picture = picture(loss, folder)
-        (folder / f"{loss.__name__}.md").write_text(page(loss, has_picture))
+        picture(loss, folder)
+        (folder / f"{loss.__name__}.md").write_text(page(loss))
     (folder / "losses.md").write_text(contents())
-    (folder / "gallery.md").write_text(gallery(folder))
+    (folder / "gallery.md").write_text(gallery())
     compare(folder / "robust.svg", ROBUST, "residual")
     compare(folder / "classification.svg", CLASSIFICATION, "margin")
 
@@ -56,53 +72,62 @@ def task_of(loss: type[nbloss.Loss]) -> str:
     return loss.__module__.split(".")[2]
 
 
-def defaults(loss: type[nbloss.Loss]) -> Any:
-    """Return a loss with its defaults, or None where it has no default for some parameter."""
-    try:
-        return loss()
-    except (TypeError, ValueError):
-        return None
-
-
-def picture(loss: type[nbloss.Loss], folder: pathlib.Path) -> bool:
-    """Draw a loss, if it is one of single elements, each with one target and one prediction."""
-    usual = defaults(loss)
-    if usual is None or not isinstance(usual, Pointwise):
-        return False
-    axes = usual.plot(**PARAMETER.get(loss.__name__, {}))
+def picture(loss: type[nbloss.Loss], folder: pathlib.Path) -> None:
+    """Draw a loss, for several values of the parameter that matters most."""
+    axes = loss().plot(**PARAMETER.get(loss.__name__, {}))
     axes[0].figure.savefig(folder / f"{loss.__name__}.svg", metadata={"Date": None})
     plt.close(axes[0].figure)
-    return True
 
 
-def page(loss: type[nbloss.Loss], has_picture: bool) -> str:
+def page(loss: type[nbloss.Loss]) -> str:
     """Return the page of one loss."""
-    name = loss.__name__
+    name, usual = loss.__name__, loss()
     path = inspect.getsourcefile(loss)
     source = pathlib.Path(path or "").read_text().strip()
     known = ", ".join(f"`{x}`" for x in (nbloss._snake_case(name), *loss.names))
-    usual = defaults(loss)
-    lines = [f"# {name}", "", "```{eval-rst}", f".. autoclass:: nbloss.{name}", "```", ""]
-    if has_picture:
-        lines += [f"![Value, gradient and Hessian of {name}]({name}.svg)", ""]
+    target, prediction = usual.domain
+    lines = [f"# {name}", "", *picture_of(loss), ""]
+    lines += ["```{eval-rst}", f".. autoclass:: nbloss.{name}", "```", ""]
     lines += [f"Known to `nbloss.get` as {known}."]
-    if usual is not None:
-        target, prediction = usual.domain
-        lines += [f"Domain with the defaults: targets in {target}, predictions in {prediction}."]
-        link = getattr(usual, "link", None)
-        if callable(link) and getattr(link, "__module__", "") == "nbloss.links":
-            lines += [f"Link: {link.__name__}."]
-    lines += [
-        "",
-        "## Its file",
-        "",
-        "The whole of it; everything else is the engine.",
-        "",
-        "````python",
-        source,
-        "````",
-    ]
+    lines += [f"Domain with the defaults: targets in {target}, predictions in {prediction}."]
+    link = getattr(usual, "link", None)
+    if callable(link) and getattr(link, "__module__", "") == "nbloss.links":
+        lines += [f"Link: {link.__name__}."]
+    lines += ["", "## Example", "", "````pycon", *example(usual), "````", ""]
+    lines += ["## Its file", "", "The whole of it; everything else is the engine.", "", "````python", source, "````"]
     return "\n".join(lines) + "\n"
+
+
+def picture_of(loss: type[nbloss.Loss]) -> list[str]:
+    """Return the lines that show the picture of a loss, and what it shows."""
+    name, drawn = loss.__name__, loss()._picture()
+    return [
+        f"![Value, gradient and Hessian of {name} by {drawn.axis}]({name}.svg)",
+        *(("", drawn.note) * bool(drawn.note)),
+    ]
+
+
+def example(loss: Any) -> list[str]:
+    """Return a call and what it returns: the first scene of the picture."""
+    low, high = (drawn := loss._picture()).over
+    scene = drawn.scenes[0]
+    names = {"loss": loss, "y_true": scene.y_true, "y_pred": scene.y_pred(low + 0.6 * (high - low))}
+    calls = ["loss(y_true, y_pred)", "loss.gradient_and_hessian(y_true, y_pred)"]
+    lines = [f">>> loss = nbloss.{loss!r}"]
+    with np.printoptions(precision=4, suppress=True):
+        for name in ("y_true", "y_pred"):
+            lines += [f">>> {name} = {written(names[name])}"]
+        for call in calls:
+            found = eval(call, names)
+            lines += [f">>> {call}", f"{found:.4f}" if np.ndim(found) == 0 else str(found)]
+    return lines
+
+
+def written(x: Any) -> str:
+    """Return arrays as one writes them."""
+    if isinstance(x, tuple):
+        return f"({', '.join(map(written, x))})"
+    return "None" if x is None else f"np.array({np.asarray(x).round(4).tolist()})"
 
 
 def contents() -> str:
@@ -131,16 +156,15 @@ def contents() -> str:
     return "\n".join(lines)
 
 
-def gallery(folder: pathlib.Path) -> str:
+def gallery() -> str:
     """Return the page of all pictures."""
     lines = ["# Gallery", "", "## The robust losses against the squared error", ""]
     lines += ["![Robust losses](robust.svg)", "", "## The losses of two classes", ""]
     lines += ["The classification losses for the positive class; on the axis is the score or logit.", ""]
     lines += ["![Losses of two classes](classification.svg)", "", "## Each on its own", ""]
-    lines += ["Solid lines are for target 1 and dashed ones for target 0 where the loss is of two classes.", ""]
+    lines += ["One prediction moves; drawn are the loss, and its first and second derivative by that prediction.", ""]
     for loss in nbloss.ALL:
-        if (folder / f"{loss.__name__}.svg").exists():
-            lines += [f"### [{loss.__name__}]({loss.__name__}.md)", "", f"![{loss.__name__}]({loss.__name__}.svg)", ""]
+        lines += [f"### [{loss.__name__}]({loss.__name__}.md)", "", *picture_of(loss), ""]
     return "\n".join(lines)
 
 

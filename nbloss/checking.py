@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nbloss import reference
-from nbloss._plot import takes_pairs
+from nbloss.families.paired import needs_pairs
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import REAL, UNIT, Interval, Loss
 
@@ -79,7 +79,7 @@ def check(loss: Loss, y_true: Any = None, y_pred: Any = None) -> Report:
         If the loss is not pointwise, and no arrays are given.
     """
     if y_pred is None:
-        if not isinstance(loss, Pointwise) or takes_pairs(loss):
+        if not isinstance(loss, Pointwise) or needs_pairs(loss):
             raise TypeError(
                 f"check of {type(loss).__name__} needs y_true and y_pred: only pointwise losses have usual ones"
             )

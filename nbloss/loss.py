@@ -214,6 +214,41 @@ class Loss(abc.ABC):
         result: tuple[Any, Any] = self._evaluate("value_and_gradient", y_true, y_pred, sample_weight, reduction, out)
         return result
 
+    def plot(self, *, axes: Any = None, over: tuple[float, float] | None = None, **values: Sequence[Any]) -> Any:
+        """Draw value, gradient and Hessian while one prediction moves: a residual, a logit, a score among others.
+
+        Requires matplotlib.
+
+        >>> nbloss.Huber().plot(delta=[0.5, 1, 2])  # doctest: +SKIP
+
+        Parameters
+        ----------
+        axes : sequence of three matplotlib axes, optional
+            Where to draw; by default in a new figure.
+        over : tuple of two floats, optional
+            From where to where it moves.
+        **values : sequence
+            One parameter and the values of it to draw a curve for each.
+
+        Returns
+        -------
+        sequence of three matplotlib axes
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or there are several.
+        ModuleNotFoundError
+            If matplotlib is not installed.
+        """
+        from nbloss import _plot
+
+        return _plot.plot(self, values, axes, over)
+
+    @abc.abstractmethod
+    def _picture(self) -> Any:
+        """Return what a picture of the loss shows, a :class:`nbloss._plot.Picture`; a family's choice."""
+
     @abc.abstractmethod
     def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
         """Return targets and predictions of about so many elements, the shape of weights or None, and other keywords.

@@ -9,7 +9,7 @@ from typing import Any
 import nbloss
 from nbloss import _roofline
 from nbloss._cli.losses import Unknown, find
-from nbloss._plot import takes_pairs
+from nbloss.families.paired import needs_pairs
 from nbloss.families.pointwise import Pointwise
 
 SIZE, ROUNDS = 1 << 25, 7
@@ -21,7 +21,7 @@ def run(names: Sequence[str]) -> int:
     """Print how long gradient and Hessian of the losses take, and the loop."""
     losses = [find(name)() for name in names or USUAL]
     for loss in losses:
-        if not isinstance(loss, Pointwise) or takes_pairs(loss):
+        if not isinstance(loss, Pointwise) or needs_pairs(loss):
             raise Unknown(f"bench times losses of single elements, and {type(loss).__name__} is none")
     print(f"gradient and Hessian, {nbloss.get_num_threads()} threads; medians of {ROUNDS} rounds, taken in turn")
     print(f"{'':28} {'dtype':8} {'elements':>9} {'ms':>8} {'GB/s':>7} {'memory, ms':>11} {'ratio':>6}")

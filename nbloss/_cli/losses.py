@@ -9,7 +9,6 @@ import re
 from typing import Any
 
 import nbloss
-from nbloss.loss import UNIT
 
 WIDTH, HEIGHT = 61, 13
 
@@ -34,7 +33,6 @@ def facts_of(loss: type[nbloss.Loss]) -> dict[str, Any]:
         "also": list(loss.names),
         "init_score": hasattr(loss, "init_score"),
         "hessian_matrix": hasattr(loss, "hessian_matrix"),
-        "plot": hasattr(loss, "plot"),
         "summary": plain(summary),
     }
 
@@ -49,14 +47,14 @@ def run_list(task: str | None, as_json: bool) -> int:
     if as_json:
         print(json.dumps(found, indent=2))
         return 0
-    print(f"{'':34} init_score  hessian_matrix  plot  parameters")
+    print(f"{'':34} init_score  hessian_matrix  parameters")
     for name in tasks:
         of_task = [facts for facts in found if facts["task"] == name]
         if of_task:
             print(name)
         for facts in of_task:
-            marks = ["yes" if facts[x] else "" for x in ("init_score", "hessian_matrix", "plot")]
-            line = f"  {facts['name']:32} {marks[0]:10}  {marks[1]:14}  {marks[2]:4}  {', '.join(facts['parameters'])}"
+            marks = ["yes" if facts[x] else "" for x in ("init_score", "hessian_matrix")]
+            line = f"  {facts['name']:32} {marks[0]:10}  {marks[1]:14}  {', '.join(facts['parameters'])}"
             print(line.rstrip())
     return 0
 
@@ -85,14 +83,14 @@ def run_show(name: str) -> int:
         return 0
     target, prediction = usual.domain
     print(f"\nWith the defaults, targets lie in {target}, predictions in {prediction}.")
-    if hasattr(usual, "plot"):
-        from nbloss import _plot
+    from nbloss import _plot
 
-        targets, label = _plot.targets_of(usual)
-        x, curves = _plot.curves_of(usual, targets[0], _plot.window(usual, targets))
-        where = f" of target {_plot.words_of(targets[0])}" if prediction == UNIT or len(targets) > 1 else ""
-        print(f"\nvalue{where} by {label}:\n")
-        print(picture(x, curves[0]))
+    drawn = usual._picture()
+    x, curves = _plot.curves_of(usual, drawn.scenes[0], drawn.over)
+    print(f"\nvalue by {drawn.axis}{', ' if drawn.scenes[0].words else ''}{drawn.scenes[0].words}:\n")
+    print(picture(x, curves[0]))
+    if drawn.note:
+        print(f"\n{drawn.note}")
     return 0
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from nbloss import _arrays, links
 from nbloss._hash import mixed
 from nbloss._place import backend_of, replayed
+from nbloss._plot import Picture, moving
 from nbloss._program import GroupProgram
 from nbloss.families.pointwise import WANTED, mapped
 from nbloss.loss import Loss, Reduction
@@ -119,6 +120,12 @@ class Grouped(Loss):
     def _further(self) -> Any:
         """Return a second formula, if there is one."""
         return None
+
+    def _picture(self) -> Picture:
+        y, z = np.array([1, 0, 0]), [0.0, 1.0, -1.0]
+        scenes = moving("of the row with label 1", y, z, (0,)), moving("of a row with label 0", y, z, (1,))
+        note = "A list of three rows with the labels 1, 0 and 0; the others score 0, 1 and -1."
+        return Picture("score", (-4.0, 4.0), scenes, note)
 
     def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
         return np.zeros(size, target), np.zeros(size, dtype), (size,), {"groups": [8] * (size // 8)}
@@ -278,6 +285,13 @@ class Hazards(Grouped):
             found = f"{len(y_true)} of them" if isinstance(y_true, tuple | list) else type(y_true).__name__
             raise TypeError(f"y_true must be a tuple of 2 arrays, times and events, got {found}")
         return {"y_true[0]": y_true[0], "y_true[1]": y_true[1]}
+
+    def _picture(self) -> Picture:
+        y, z = (np.array([1.0, 2.0, 3.0]), np.array([1, 1, 0])), [0.0, 0.0, 0.0]
+        words = "of the first event", "of the second", "of the one without an event"
+        scenes = tuple(moving(text, y, z, (k,)) for k, text in enumerate(words))
+        note = "Events at the times 1 and 2, and a row without one until 3; the other scores are 0."
+        return Picture("score", (-4.0, 4.0), scenes, note)
 
     def _shapes_of_weights(self, rows: tuple[int, ...], groups: tuple[int, ...]) -> list[tuple[int, ...]]:
         return [rows]

@@ -11,6 +11,7 @@ import numpy as np
 from nbloss import _arrays
 from nbloss._line_program import LineProgram
 from nbloss._place import backend_of
+from nbloss._plot import Picture, moving
 from nbloss.families.rowwise import Rowwise
 from nbloss.loss import REAL, UNIT, Domain
 from nbloss.reference import Part
@@ -35,9 +36,6 @@ class Linewise(Rowwise):
     """
 
     engine: ClassVar[str] = "linewise"
-
-    labels_only: ClassVar[bool] = False
-    """Whether rows of targets have no meaning."""
 
     real_targets: ClassVar[bool] = False
     """Whether a target is a real number for each row; the formula finds it in every class."""
@@ -83,6 +81,15 @@ class Linewise(Rowwise):
         result = backend.empty(z.shape, real, z, y_pred)
         backend.linewise.run(self.link, "g", False, z, z, None, [backend.as_output(result)], real)
         return result
+
+    def _picture(self) -> Picture:
+        if not self.real_targets:
+            note = "the others score 0 and -1"
+            picture = self._scenes("score of class 0", (-4.0, 4.0), 3, lambda x: [0.0, -1.0], note)
+            return picture._replace(scenes=picture.scenes[:2])  # half a label has a meaning for few of them
+        levels = enumerate(self.numbers)
+        scenes = [moving(f"level {x:g}", np.zeros(1), np.zeros((1, len(self.numbers))), (0, k)) for k, x in levels]
+        return Picture("residual of one level", (-4.0, 4.0), tuple(scenes), "The residuals of the other levels are 0.")
 
     def holds(self, part: Part) -> bool:
         return super().holds(part) and (not self.real_targets or part.target in self.domain.target)

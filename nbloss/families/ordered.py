@@ -15,6 +15,7 @@ import numpy as np
 
 from nbloss import _arrays, links
 from nbloss._place import backend_of, replayed
+from nbloss._plot import Picture, moving
 from nbloss._program import Program
 from nbloss.families.pointwise import WANTED, mapped
 from nbloss.loss import Loss
@@ -122,6 +123,12 @@ class Margins(Ordered):
         shape, sets = self._sets(y)
         return shape, [Part(tuple(y[s].ravel().tolist()), (tuple(z[s].ravel().tolist()),)) for s in sets]
 
+    def _picture(self) -> Picture:
+        y, z = np.array([[1, 1, 0, 0]]), [[1.0, 0.5, -0.5, -1.0]]  # one image
+        scenes = moving("of a pixel inside", y, z, (0, 0)), moving("of one outside", y, z, (0, 3))
+        note = "Four pixels, two of them inside; the others score 1 or 0.5 inside, -0.5 or -1 outside."
+        return Picture("score", (-4.0, 4.0), scenes, note)
+
     def _check(self, y: Any, z: Any) -> None:
         _arrays.check_shapes(y, z)
 
@@ -150,6 +157,17 @@ class Classes(Ordered):
         y, z = np.asarray(y_true), np.asarray(y_pred, np.float64)
         shape, sets = self._sets(y)
         return shape, [Part(tuple(map(int, y[s].ravel())), (tuple(z[s].ravel().tolist()),)) for s in sets]
+
+    def _picture(self) -> Picture:
+        classes = max(3, 1 + max(self.classes)) if isinstance(self.classes, tuple) else 3
+        y = np.array([[0, 1, 2, 0]])
+        z = np.eye(classes)[y]
+        axis, over, note = "logit of class 0", (-4.0, 4.0), "1 for the class that is right, 0 for the others"
+        if not self.from_logits:
+            z = 0.2 + 0.4 * z
+            axis, over, note = "probability of class 0", (0.02, 0.98), "0.6 for the class that is right, 0.2 elsewhere"
+        scenes = moving("in a pixel of class 0", y, z, (0, 0, 0)), moving("in one of class 1", y, z, (0, 1, 0))
+        return Picture(axis, over, scenes, f"Four pixels of the classes 0, 1, 2 and 0: {note}.")
 
     def _check(self, y: Any, z: Any) -> None:
         _arrays.check_rows(z)

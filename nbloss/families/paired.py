@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 
 from nbloss import _arrays
-from nbloss.families.pointwise import Pointwise
+from nbloss._plot import Picture
+from nbloss.families.pointwise import Pointwise, _scene
 from nbloss.reference import Part
 
 
@@ -33,6 +36,12 @@ class Paired(Pointwise):
             raise TypeError(f"y_true must be a tuple of two arrays, {self.pair}, got {got}")
         return y_true
 
+    def _picture(self) -> Picture:
+        if self.may_be_alone:
+            return super()._picture()
+        words = {"time 2": (2.0, 2.0), "after 2": (2.0, math.inf), "before 2": (0.0, 2.0), "from 1 to 3": (1.0, 3.0)}
+        return Picture("prediction", (-3.0, 4.0), tuple(itertools.starmap(_scene, words.items())))
+
     def parts(self, y_true: Any, y_pred: Any) -> tuple[tuple[int, ...], list[Part]]:
         """Return the shape of the losses and the elements, for the oracle."""
         z = np.asarray(y_pred, np.float64)
@@ -47,3 +56,8 @@ class Paired(Pointwise):
     def holds(self, part: Part) -> bool:
         """Whether an element lies in the domain, for the oracle."""
         return all(y in self.domain.target for y in part.target) and part.predictions[0][0] in self.domain.prediction
+
+
+def needs_pairs(loss: Any) -> bool:
+    """Whether *loss* needs two targets an element."""
+    return isinstance(loss, Paired) and not loss.may_be_alone

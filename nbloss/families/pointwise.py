@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from nbloss import _arrays, _statistics, links
 from nbloss._place import backend_of, is_lazy, replayed
+from nbloss._plot import Picture, Scene
 from nbloss._program import Program
-from nbloss.loss import REAL, Domain, Loss
+from nbloss.loss import REAL, UNIT, Domain, Loss
 
 # what each method wants, and the names of the arrays that it writes
 WANTED = {
@@ -58,29 +60,30 @@ class Pointwise(Loss):
         """
         return mapped(self.link, y_pred)
 
-    def plot(self, *, axes: Any = None, over: tuple[float, float] | None = None, **values: Sequence[Any]) -> Any:
-        """Draw value, gradient and Hessian of one element against its residual, logit or score.
+    def _picture(self) -> Picture:
+        target, prediction = self.domain
+        low, high = max(prediction.low, -4.0), min(prediction.high, 4.0)
+        targets: tuple[float, ...]
+        if prediction == UNIT:
+            axis, targets, low, high = "probability", (1.0, 0.0), 0.02, 0.98
+        elif target == UNIT:
+            axis, targets = "logit", (1.0, 0.0)
+        elif self.__module__.startswith("nbloss.losses.binary"):
+            axis, targets = "score", (1.0, 0.0)
+        elif target == REAL:
+            alone = self._is_of_residual()
+            axis, targets = ("residual", (0.0,)) if alone else ("prediction of target 1", (1.0,))
+        else:
+            axis, targets = "prediction", ((0.0, 2.0) if 0 in target else (2.0,))
+            low, high = max(prediction.low, -3.0), min(prediction.high, 3.0)
+        if low == prediction.low:
+            low += 0.3
+        words = [f"target {y:g}" if len(targets) > 1 else "" for y in targets]
+        return Picture(axis, (low, high), tuple(map(_scene, words, targets)))
 
-        Requires matplotlib.
-
-        >>> nbloss.Huber().plot(delta=[0.5, 1, 2])  # doctest: +SKIP
-
-        Parameters
-        ----------
-        axes : sequence of three matplotlib axes, optional
-            Where to draw; by default in a new figure.
-        over : tuple of two floats, optional
-            The least and the greatest prediction.
-        **values : sequence
-            One parameter and the values of it to draw a curve for each.
-
-        Returns
-        -------
-        sequence of three matplotlib axes
-        """
-        from nbloss import _plot
-
-        return _plot.plot(self, values, axes, over)
+    def _is_of_residual(self) -> bool:
+        both = [self.value(np.array([y]), np.array([y + 0.5]), reduction="sum") for y in (0.0, 1.0)]
+        return math.isclose(*map(float, both), rel_tol=1e-9)
 
     def init_score(self, y_true: Any, sample_weight: Any = None) -> float:
         """Return the constant raw prediction with the least loss: where boosting starts.
@@ -215,6 +218,12 @@ class Pointwise(Loss):
         if out is None and reduced:
             results[0] = backend.number(results[0])
         return results[0] if len(names) == 1 else tuple(results)
+
+
+def _scene(words: str, target: Any) -> Scene:
+    """Return a scene of one element; *target* is a number, or a tuple of several."""
+    y = tuple(np.array([t]) for t in target) if isinstance(target, tuple) else np.array([target])
+    return Scene(words, y, lambda x: np.array([x]), (0,))
 
 
 def _named(targets: tuple[Any, ...]) -> dict[str, Any]:

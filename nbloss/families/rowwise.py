@@ -12,6 +12,7 @@ import numpy as np
 from nbloss import _arrays, _statistics
 from nbloss._math import exp, sigmoids
 from nbloss._place import backend_of, is_lazy, replayed
+from nbloss._plot import Picture, Scene
 from nbloss._row_program import RowProgram
 from nbloss.families.pointwise import WANTED
 from nbloss.loss import REAL, UNIT, Domain, Loss
@@ -19,6 +20,7 @@ from nbloss.reference import Part
 
 _kernels: dict[Any, dict[Any, Any]] = {}  # shared by the losses that differ in run-time numbers only
 
+SHARE = "the others share what is left of 1"
 OPTIONS = ("class_weight", "label_smoothing", "ignore_index", "base")
 
 
@@ -44,6 +46,9 @@ class Rowwise(Loss):
 
     averaged: ClassVar[bool] = False
     """Whether the sum is divided by K."""
+
+    labels_only: ClassVar[bool] = False
+    """Whether rows of targets have no meaning."""
 
     engine: ClassVar[str] = "rowwise"
     """The module of kernels, which each backend has."""
@@ -229,6 +234,33 @@ class Rowwise(Loss):
     def _computed_in(self, y: Any, z: Any) -> Any:
         """Return the type of the arrays that kernels are given."""
         return _arrays.real_of(z.dtype)
+
+    def _picture(self) -> Picture:
+        classes = next((len(x) for x in self.parameters.values() if isinstance(x, tuple)), 3)
+        others, axis, over, note = classes - 1, "logit of class 0", (-4.0, 4.0), "the other logits are 0"
+        if self.link is EXP:
+            axis, over = "log-probability of class 0", (-4.0, -0.05)
+            return self._scenes(axis, over, classes, lambda x: [math.log(-math.expm1(x) / others)] * others, SHARE)
+        if self.domain.prediction == UNIT:
+            axis, over = "probability of class 0", (0.05, 0.95)
+            return self._scenes(axis, over, classes, lambda x: [(1 - x) / others] * others, SHARE)
+        return self._scenes(axis, over, classes, lambda x: [0.0] * others, note)
+
+    def _scenes(
+        self, axis: str, over: tuple[float, float], classes: int, others: Callable[[float], list[float]], note: str
+    ) -> Picture:
+        """Return a picture of a row of *classes*, in which *others* says what those but class 0 are."""
+        hot, ignored = np.eye(classes), self.parameters.get("ignore_index")
+        targets: dict[str, Any] = {"class 0 is right": hot[:1], "class 1 is right": hot[1:2]}
+        if self.labels_only or ignored is not None:
+            targets = {f"class {k} is right": np.array([k]) for k in range(classes) if k != ignored}
+        else:
+            targets["half each"] = (hot[:1] + hot[1:2]) / 2
+        if not self.takes_labels:
+            with np.errstate(divide="ignore"):
+                targets = {words: np.log(t) for words, t in targets.items()}
+        scenes = [Scene(words, t, lambda x: np.array([[x, *others(x)]]), (0, 0)) for words, t in targets.items()]
+        return Picture(axis, over, tuple(scenes[:3]), f"A row of {classes} classes: {note}.")
 
     def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
         classes = next((len(x) for x in self.parameters.values() if isinstance(x, tuple)), classes)

@@ -10,9 +10,10 @@ import numpy as np
 
 from nbloss import _arrays, links
 from nbloss._place import backend_of, replayed
+from nbloss._plot import Picture, Scene, moving
 from nbloss._program import SetProgram
 from nbloss.families.pointwise import WANTED, mapped
-from nbloss.loss import Loss
+from nbloss.loss import REAL, Loss
 from nbloss.reference import Part
 
 _kernels: dict[Any, dict[Any, Any]] = {}  # shared by the losses with the same formulas
@@ -123,6 +124,24 @@ class Setwise(Loss):
             return True
         _arrays.check_shapes(y, z)
         return False
+
+    def _picture(self) -> Picture:
+        if self.domain.target == REAL:
+            words = {"beside a residual of 0": 0.0, "beside one of 1": 1.0, "beside one of 3": 3.0}
+            scenes = [self._scene(text, [0.0, 0.0], [0.0, z], 0) for text, z in words.items()]
+            return Picture("residual", (-4.0, 4.0), tuple(scenes), "A set of two elements.")
+        of_logits = self.domain.prediction == REAL
+        axis, over = ("logit", (-4.0, 4.0)) if of_logits else ("probability", (0.02, 0.98))
+        high, low = (1.0, -1.0) if of_logits else (0.8, 0.2)
+        y, z = [1.0, 1.0, 0.0, 0.0], [high, high, low, low]
+        scenes = [self._scene("of a pixel inside", y, z, 0), self._scene("of one outside", y, z, 3)]
+        note = f"Four pixels, two of them inside; the others have {high:g} inside and {low:g} outside."
+        return Picture(axis, over, tuple(scenes), note)
+
+    def _scene(self, words: str, y: list[float], z: list[float], place: int) -> Scene:
+        if self.per_image:
+            return moving(words, np.array([y]), [z], (0, place))
+        return moving(words, np.array(y), z, (place,))
 
     def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
         shape = 2, size // 2

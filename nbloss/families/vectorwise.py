@@ -10,6 +10,7 @@ import numpy as np
 
 from nbloss import _arrays, links
 from nbloss._place import backend_of, replayed
+from nbloss._plot import Picture, Scene
 from nbloss._program import VectorProgram
 from nbloss.families.pointwise import WANTED, mapped
 from nbloss.loss import Loss
@@ -152,6 +153,24 @@ class Vectorwise(Loss):
         if w is not None:
             _arrays.check_weight(w, shape)
         return backend, y, zs, w, shape
+
+    def _picture(self) -> Picture:
+        if self.target == "vector":
+            scene = Scene("", np.array([[1.0, 0.0]]), lambda x: np.array([[x, 1.0]]), (0, 0))
+            return Picture("x", (-4.0, 4.0), (scene,), "The target is (1, 0), the prediction (x, 1).")
+        others = [np.zeros(1)] if self.of_numbers else [np.array([[1.0, 0.0]]), np.array([[-1.0, 0.0]])]
+        others = others[: self.predictions - 1]
+        targets = {"label 1": np.array([1]), "label 0": np.array([0])} if self.target else {"": None}
+
+        def predictions(x: float) -> Any:
+            return (np.array([x]) if self.of_numbers else np.array([[x, 1.0]]), *others)
+
+        at = (0, 0) if self.of_numbers else (0, 0, 0)
+        scenes = tuple(Scene(words, y, predictions, at) for words, y in targets.items())
+        if self.of_numbers:
+            return Picture("the first score", (-4.0, 4.0), scenes, "The other score is 0.")
+        words = " and ".join(f"({z[0, 0]:g}, {z[0, 1]:g})" for z in others)
+        return Picture("x", (-4.0, 4.0), scenes, f"The predictions are (x, 1) and then {words}.")
 
     def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
         shape = (size,) if self.of_numbers else (-(-size // classes), classes)
