@@ -8,6 +8,7 @@ empty sum is 0 by construction, also where it meets infinity.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from nbloss._graph import Graph
@@ -186,6 +187,11 @@ def _log(graph: Graph, x: int, y: int, part: int | None) -> tuple[int, int]:
     return slope, graph.add("neg", graph.add("mul", slope, slope))
 
 
+def _log2(graph: Graph, x: int, y: int, part: int | None) -> tuple[int, int]:
+    slope = graph.add("div", graph.constant(1 / math.log(2)), x)
+    return slope, graph.add("neg", graph.add("div", slope, x))
+
+
 def _log1p(graph: Graph, x: int, y: int, part: int | None) -> tuple[int, int]:
     return _log(graph, graph.add("add", graph.constant(1), x), y, part)
 
@@ -217,6 +223,6 @@ def _tanh(graph: Graph, x: int, y: int, part: int | None) -> tuple[int, int]:
 
 SLOPES: dict[str, Callable[[Graph, int, int, int | None], tuple[int, int]]] = {
     "exp": _exp, "exp_minus": _exp_minus, "expm1": _expm1, "log": _log, "log1p": _log1p, "log1p_unit": _log1p,
-    "log_unit": _log, "sqrt": _sqrt, "sigmoids": _sigmoids, "softplus": _softplus, "tanh": _tanh,
+    "log2": _log2, "log_unit": _log, "sqrt": _sqrt, "sigmoids": _sigmoids, "softplus": _softplus, "tanh": _tanh,
 }  # fmt: skip
 """First and second derivative of y = f(x) by x, for a step x and the step y."""

@@ -193,6 +193,9 @@ class Functions:
     def log1p(self, x: Any) -> Any:
         return self.log(1 + self.jet(x))
 
+    def log2(self, x: Any) -> Any:
+        return self.log(x) / self.log(2)
+
     def expm1(self, x: Any) -> Any:
         return self.exp(x) - 1
 

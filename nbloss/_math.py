@@ -126,6 +126,12 @@ def log1p_unit_words(x: Real) -> tuple[Real, Real]:
     return log1p(x), type(x)(0)
 
 
+@_primitive
+def log2(x: Real) -> Real:
+    """Return the logarithm of x to base 2: -inf at 0, nan below."""
+    return type(x)(math.log2(x) if x > 0 else -math.inf if x == 0 else math.nan)
+
+
 def log_unit(x: Real) -> Real:
     """Return log(x) for 0 <= x <= 1 only, which is cheaper than :func:`log`."""
     return log(x)
@@ -138,6 +144,15 @@ def log1m_unit(x: Real) -> Real:
 
 
 @_primitive
+def power(x: Real, n: Real) -> Real:
+    """Return x to the power of n, for x >= 0: nan below, unless n is 0."""
+    try:
+        return _like(x, math.pow(abs(x), n) if not x < 0 or n == 0 else math.nan)
+    except (OverflowError, ValueError):  # ValueError: a negative power of 0
+        return type(x)(math.inf)
+
+
+@_primitive
 def sqrt(x: Real) -> Real:
     """Return the square root of x: nan below 0."""
     return type(x)(math.sqrt(x) if x >= 0 else math.nan)
@@ -146,7 +161,7 @@ def sqrt(x: Real) -> Real:
 PRIMITIVES = (
     fma, exp, exp_difference, exp_expm1, exp_expm1_minus, exp_minus, exp_minus_words, exp_sum,
     expm1, expm1_minus_words,
-    log, log1m_unit, log1p, log1p_unit, log1p_unit_words, log_unit, sqrt,
+    log, log1m_unit, log1p, log1p_unit, log1p_unit_words, log2, log_unit, power, sqrt,
 )  # fmt: skip
 """The functions that each target has on its own; every other one is compiled as it stands."""
 
@@ -228,15 +243,6 @@ def hypot(a: Real, b: Real) -> Real:
     zero, one = type(a)(0), type(a)(1)
     ratio = smaller / larger if larger > zero else zero
     return larger * sqrt(fma(ratio, ratio, one)) if smaller < larger else larger * sqrt(one + one)
-
-
-def power(x: Real, n: Real) -> Real:
-    """Return x to the power of n, for x >= 0: nan below, unless n is 0."""
-    real = type(x)
-    exponent = n * log(x)
-    lost = fma(n, log(x), -exponent)
-    y = exp_sum(exponent, lost if lost == lost else real(0))
-    return real(1) if n == real(0) else y
 
 
 def powers(x: Real, n: Real) -> tuple[Real, Real, Real]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from nbloss import _math
 
-__all__ = ["exp", "expm1", "fma", "hypot", "log", "log1p", "sigmoid", "softplus", "sqrt", "tanh"]
+__all__ = ["exp", "expm1", "fma", "hypot", "log", "log1p", "log2", "sigmoid", "softplus", "sqrt", "tanh"]
 
 
 def exp(x: Any) -> Any:
@@ -35,6 +35,11 @@ def log(x: Any) -> Any:
 def log1p(x: Any) -> Any:
     """Return log(1 + x), without cancellation near 0: -inf at -1, nan below."""
     return _of("log1p", x)
+
+
+def log2(x: Any) -> Any:
+    """Return the logarithm of x to base 2: -inf at 0, nan below."""
+    return _of("log2", x)
 
 
 def sqrt(x: Any) -> Any:

@@ -205,7 +205,7 @@ def test_both_sides_of_kinks() -> None:
 
 
 FUNCTIONS = {
-    "exp": m.exp, "expm1": m.expm1, "log": m.log, "log1p": m.log1p, "sqrt": m.sqrt, "tanh": m.tanh,
+    "exp": m.exp, "expm1": m.expm1, "log": m.log, "log1p": m.log1p, "log2": m.log2, "sqrt": m.sqrt, "tanh": m.tanh,
     "sigmoid": m.sigmoid, "softplus": m.softplus, "hypot": lambda x: m.hypot(x, 0.7), "fma": lambda x: m.fma(x, x, 1.5),
     "sigmoid of minus": lambda x: m.sigmoid(-x),
 }  # fmt: skip

@@ -16,7 +16,7 @@ from numba.extending import register_jitable
 
 import nbloss._cpu.math  # noqa: F401 registers the primitives with numba
 from nbloss import _math
-from nbloss._compile import inlined
+from nbloss._compile import INLINE, inlined
 
 REALS = (np.float32, np.float64)
 
@@ -38,6 +38,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "exp_sum": (lambda a, b, c: _math.exp_sum(a, b), lambda a, b, c: mp.exp(a + b)),
     "log": (lambda a, b, c: _math.log(a), lambda a, b, c: mp.log(a)),
     "log1p": (lambda a, b, c: _math.log1p(a), lambda a, b, c: mp.log1p(a)),
+    "log2": (lambda a, b, c: _math.log2(a), lambda a, b, c: mp.log(a, 2)),
+    "power": (lambda a, b, c: _math.power(a, b), lambda a, b, c: mp.power(a, b)),
     "log1p_unit": (lambda a, b, c: _math.log1p_unit(a), lambda a, b, c: mp.log1p(a)),
     "log_unit": (lambda a, b, c: _math.log_unit(a), lambda a, b, c: mp.log(a)),
     "log1m_unit": (lambda a, b, c: _math.log1m_unit(a), lambda a, b, c: mp.log1p(-a)),
@@ -51,13 +53,13 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "log1p_unit_words": (lambda a, b, c: sum_of(_math.log1p_unit_words(a)), lambda a, b, c: mp.log1p(a)),
 }
 PRIMITIVES = [name for name in FUNCTIONS if name.split("[")[0] in {f.__name__ for f in _math.PRIMITIVES}]
-DOMAINS = {"log": (0, np.inf), "log1p": (-1, np.inf), "sqrt": (0, np.inf), "exp_minus": (0, np.inf)}
+DOMAINS = {"log": (0, np.inf), "log2": (0, np.inf), "power": (0, np.inf), "log1p": (-1, np.inf), "sqrt": (0, np.inf), "exp_minus": (0, np.inf)}
 DOMAINS |= dict.fromkeys(
     ("exp_minus_words", "expm1_minus_words", "exp_expm1_minus[0]", "exp_expm1_minus[1]"), (0, np.inf)
 )
 DOMAINS |= dict.fromkeys(("log_unit", "log1p_unit", "log1p_unit_words", "log1m_unit"), (0, 1))
 FLUSHED = ("exp_minus", "exp_expm1_minus[0]")
-ULP = dict.fromkeys(PRIMITIVES, 1.5) | {"fma": 0.5, "sqrt": 0.5}
+ULP = dict.fromkeys(PRIMITIVES, 1.5) | {"fma": 0.5, "sqrt": 0.5, "power": 2}
 ULP |= dict.fromkeys(("sigmoids[0]", "sigmoids[1]", "softplus", "tanh"), 1.5)
 
 INF, NAN = math.inf, math.nan
@@ -67,6 +69,7 @@ EDGES = {
     "exp": [(0, 1), (-0.0, 1), (INF, INF), (-INF, 0), (NAN, NAN), (1e4, INF), (-1e4, 0), (1, E)],
     "expm1": [(0, 0), (-0.0, -0.0), (INF, INF), (-INF, -1), (NAN, NAN), (1e4, INF), (-1e4, -1), (1, E - 1)],
     "log": [(0, -INF), (-0.0, -INF), (INF, INF), (-INF, NAN), (NAN, NAN), (-1, NAN), (-1e-40, NAN), (1, 0)],
+    "log2": [(0, -INF), (-0.0, -INF), (INF, INF), (-INF, NAN), (NAN, NAN), (-1, NAN), (1, 0), (8, 3), (0.25, -2)],
     "log1p": [(0, 0), (-0.0, -0.0), (INF, INF), (-INF, NAN), (NAN, NAN), (-1, -INF), (-1.5, NAN), (-1e30, NAN)],
     "log1p_unit": [(0, 0), (NAN, NAN), (1, math.log(2))],
     "log_unit": [(0, -INF), (-0.0, -INF), (1, 0)],
@@ -80,6 +83,17 @@ EDGES = {
 }
 EDGES |= {"exp_expm1_minus[0]": EDGES["exp_minus"], "exp_expm1_minus[1]": [(0, -0.0), (INF, -1), (NAN, NAN), (1e4, -1)]}
 EDGES |= {"exp_expm1[0]": EDGES["exp"], "exp_expm1[1]": EDGES["expm1"], "exp_sum": EDGES["exp"]}
+
+
+# bases, exponents and results
+EDGES_OF_POWER = [
+    *((x, 0, 1) for x in (0, -0.0, 1, 7, INF, NAN, -1, -INF)), *((1, n, 1) for n in (3, -3e30, INF, -INF, NAN)),
+    (0, 2, 0), (-0.0, 3, 0), (0, 1e-30, 0), (0, -1, INF), (-0.0, -1, INF), (0, INF, 0), (0, -INF, INF),
+    (INF, 1e-30, INF), (INF, -1e-30, 0), (INF, INF, INF), (INF, -INF, 0),
+    (0.5, INF, 0), (0.5, -INF, INF), (2, INF, INF), (2, -INF, 0), (10, 1e30, INF), (0.1, 1e30, 0), (1e-30, -1e30, INF),
+    (NAN, 1, NAN), (2, NAN, NAN), (0, NAN, NAN), (INF, NAN, NAN), (-1, 2, NAN), (-INF, 1, NAN), (-1e-40, 3, NAN),
+    (2, 10, 1024), (4, 0.5, 2), (2, -3, 0.125), (3, 1, 3),
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -98,7 +112,7 @@ def compiled() -> Callable[[str], Callable[..., Any]]:
 
     def loop_of(name: str) -> Callable[..., Any]:
         if name not in loops:
-            function = register_jitable(FUNCTIONS[name][0])
+            function = register_jitable(**INLINE)(FUNCTIONS[name][0])
 
             @njit(error_model="numpy")
             def loop(a: Any, b: Any, c: Any, out: Any) -> None:
@@ -141,6 +155,11 @@ def points(name: str, real: Any, n: int) -> tuple[Any, Any, Any]:
     a = a[(low < a) & (a <= (-np.log(info.tiny) if name in FLUSHED else high))]  # beyond, it is 0 or subnormal
     if name == "exp_sum":  # the second operand is what the first one lacks
         return a, a * (rng.uniform(-1, 1, a.size) * info.eps).astype(real), a
+    if name == "power":  # half of the exponents use the whole range of results, the others are ordinary
+        with np.errstate(all="ignore"):
+            far = (rng.uniform(-1.05, 1.05, a.size) * info.maxexp / np.log2(a.astype(np.float64))).astype(real)
+        near = rng.uniform(-4, 4, a.size).astype(real)
+        return a, np.where(np.isfinite(far) & (rng.uniform(size=a.size) < 0.5), far, near), a
     return a, rng.permutation(a), rng.permutation(a)
 
 
@@ -191,6 +210,29 @@ def test_compiled_edges(compiled: Any, name: str, real: Any) -> None:
     got = run(compiled(name), (numbers, np.zeros_like(numbers), numbers))
     wrong = [(x, g, w) for x, g, w in zip(numbers, got, wanted, strict=True) if not same(g, w)]
     assert not wrong
+
+
+@pytest.mark.parametrize("real", REALS)
+def test_edges_of_power(compiled: Any, real: Any) -> None:
+    bases, exponents, wanted = np.repeat(np.array(EDGES_OF_POWER, real), 67, axis=0).T.copy()
+    got = run(compiled("power"), (bases, exponents, bases))
+    wrong = [(x, n, g, w) for x, n, g, w in zip(bases, exponents, got, wanted, strict=True) if not same(g, w)]
+    assert not wrong
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for x, n, w in EDGES_OF_POWER:
+            assert same(np.float64(_math.power(real(x), real(n))), real(w)), (x, n)
+
+
+@pytest.mark.parametrize("real", REALS)
+def test_power_of_neighbours_of_1(compiled: Any, real: Any) -> None:
+    """Where an exponent may be as large as the type allows, and the logarithm has few digits of its argument."""
+    info, rng = np.finfo(real), np.random.default_rng(1)
+    a = (1 + rng.choice([-1, 1], 2000) * 2.0 ** rng.uniform(-info.nmant, -1, 2000)).astype(real)
+    a = a[a != 1]
+    n = (rng.uniform(-1.05, 1.05, a.size) * info.maxexp / np.log2(a.astype(np.longdouble))).astype(real)
+    error, at = worst("power", (a, n, a), run(compiled("power"), (a, n, a)))
+    assert error <= ULP["power"], f"{error:.3f} ulp at {at!r}"
 
 
 @pytest.mark.parametrize("real", REALS)
@@ -265,7 +307,8 @@ def test_dense_sweep(compiled: Any, name: str, real: Any) -> None:
     got = run(compiled(name), operands)
     info = np.finfo(real)
     with np.errstate(all="ignore"):
-        exact = longdouble_reference(name)(operands[0].astype(np.longdouble))
+        wide = [a.astype(np.longdouble) for a in operands]
+        exact = longdouble_reference(name)(*wide[: 2 if name == "power" else 1])
         end = np.ldexp(np.longdouble(1), info.maxexp)
         exponent = np.clip(np.frexp(exact)[1] - 1, info.minexp, info.maxexp - 1)
         error = np.abs(np.clip(got.astype(np.longdouble), -end, end) - np.clip(exact, -end, end))
@@ -283,6 +326,7 @@ LIBM: dict[str, Callable[[float], float]] = {
     "log1p_unit": lambda x: math.log1p(x),
     "log_unit": lambda x: math.log(x),
     "log1m_unit": lambda x: math.log1p(-x),
+    "log2": lambda x: math.log2(x),
     "sqrt": lambda x: math.sqrt(x),
     "sigmoids[0]": lambda x: 1 / (1 + math.exp(-x)),
     "sigmoids[1]": lambda x: 1 / (1 + math.exp(x)),
@@ -296,7 +340,7 @@ LIBM: dict[str, Callable[[float], float]] = {
 @pytest.mark.parametrize("name", LIBM)
 def test_every_number_of_single_precision(name: str) -> None:
     """All bit patterns in the domain; float64 is the judge of all but the worst, which goes to mpmath."""
-    function, double = register_jitable(FUNCTIONS[name][0]), register_jitable(LIBM[name])
+    function, double = register_jitable(**INLINE)(FUNCTIONS[name][0]), register_jitable(LIBM[name])
     register_jitable(sum_of)
     for called in (_math.sigmoids, _math.softplus, _math.tanh):
         inlined(called)

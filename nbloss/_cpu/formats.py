@@ -44,6 +44,13 @@ class Constants(NamedTuple):
     smallest_normal: float
     log_shift: float
     """0 as it comes from :func:`exponent_and_mantissa`."""
+    power_low: float
+    """Some number so low that 2 to the power of it is 0 ..."""
+    power_high: float
+    """... and one so high that it is infinite."""
+    third_hi: float
+    third_lo: float
+    """2 / (3 ln 2) is third_hi + third_lo."""
 
 
 CONSTANTS = {
@@ -58,6 +65,10 @@ CONSTANTS = {
         ln2_lo=5.769999e-08,
         smallest_normal=2.0**-126,
         log_shift=2.0**23 + 127,
+        power_low=-152.0,
+        power_high=129.0,
+        third_hi=0.9617967,
+        third_lo=-7.028462e-09,
     ),
     types.float64: Constants(
         exp_low=-750.0,
@@ -70,6 +81,10 @@ CONSTANTS = {
         ln2_lo=2.3190468138462996e-17,
         smallest_normal=2.0**-1022,
         log_shift=2.0**52 + 1023,
+        power_low=-1080.0,
+        power_high=1025.0,
+        third_hi=0.9617966939259756,
+        third_lo=5.0577616648125907e-17,
     ),
 }
 
@@ -210,6 +225,42 @@ def power_of_2(context: Any, shifted: Any) -> Any:
         return builder.bitcast(builder.shl(exponent, integer(fraction)), arguments[0].type)
 
     return shifted(shifted), generate
+
+
+# (3 atanh(s) / s - 3 - z) / z^2 for z = s^2, |s| <= (sqrt(2) - 1) / (sqrt(2) + 1): 2^-36.7 and 2^-66.1 of atanh(s)
+atanh_tail = polynomial_of(
+    {
+        types.float32: (0.6000023, 0.42820635, 0.3512947),
+        types.float64: (
+            0.6000000000000338,
+            0.42857142855149355,
+            0.33333333779892904,
+            0.2727267654942553,
+            0.23080136073751148,
+            0.1988522500150911,
+            0.19794497458361218,
+        ),
+    }
+)
+
+
+@intrinsic
+def exponent_and_centred_mantissa(context: Any, x: Any) -> Any:
+    """Return (k + log_shift, m), where x = 2^k m and sqrt(1/2) <= m < sqrt(2), for positive normal x."""
+    fraction, bias = FORMATS[x]
+    one = bias << fraction
+    least = {types.float32: 0x3F3504F3, types.float64: 0x3FE6A09E667F3BCD}[x]  # sqrt(1/2)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        real, integer = arguments[0].type, ir.IntType(x.bitwidth)
+        moved = builder.add(builder.bitcast(arguments[0], integer), integer(one - least))
+        shifted = builder.or_(builder.lshr(moved, integer(fraction)), integer((bias + fraction) << fraction))
+        mantissa = builder.add(builder.and_(moved, integer((1 << fraction) - 1)), integer(least))
+        return context.make_tuple(
+            builder, signature.return_type, [builder.bitcast(part, real) for part in (shifted, mantissa)]
+        )
+
+    return types.UniTuple(x, 2)(x), generate
 
 
 @intrinsic

@@ -8,6 +8,7 @@ Methods (W. J. Cody, W. Waite: Software Manual for the Elementary Functions, 198
 * exp: x = k ln 2 + r with |r| <= ln 2 / 2, a polynomial for exp(r), and 2^k as two factors, since neither the
   largest nor the subnormal results are reached with one.
 * log: x = 2^k (1 + f) with 0.75 <= 1 + f < 1.5, and log(1 + f) = f - s (f - R(s^2)) with s = f / (2 + f).
+* power: the logarithm to base 2 in two words, so that what an exponent of a thousand multiplies is still exact.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from nbloss._cpu.formats import CONSTANTS as CONSTANTS  # row kernels take them 
 from nbloss._cpu.formats import EXP_TAIL as EXP_TAIL
 from nbloss._cpu.formats import (
     FORMATS,
+    atanh_tail,
     constants,
     exp_tail,
+    exponent_and_centred_mantissa,
     exponent_and_mantissa,
     log_tail,
     log_tail_unit,
@@ -251,6 +254,65 @@ def log1p_unit_words(x: Any) -> Any:
     z = s * s
     tail = _fma(z, log_tail_unit(z), -x)
     return x, _fma(s, tail, s_lost * tail)
+
+
+@_implements(_math.log2)
+def log2(x: Any) -> Any:
+    real, c = type(x), constants(x)
+    subnormal = x < c.smallest_normal
+    shifted, m = exponent_and_centred_mantissa(select(subnormal, x * real(2.0**64), x))
+    k = shifted - c.log_shift
+    k = select(subnormal, k - real(64), k)
+    f = m - real(1)
+    s = f / (real(2) + f)
+    z = s * s
+    rest = s * _fma(z, log_tail(z), -f)  # as in _log_of_parts
+    return _log_at_edges(x, k + _fma(f, c.log2_e, rest * c.log2_e))
+
+
+@register_jitable(**_OPTIONS)
+def _log2_words(x: Any) -> Any:
+    """Return two numbers of which the sum is the logarithm of x to base 2, to 8 bits more than one has.
+
+    With s = f / (2 + f) in two words, it is k + s (3 + 3 (atanh(s) / s - 1)) 2 / (3 ln 2): so the powers of s^2 have
+    coefficients 1, and less from there on, and only the first of them needs two words.
+    """
+    real, c, one, three = type(x), constants(x), type(x)(1), type(x)(3)
+    subnormal = x < c.smallest_normal
+    shifted, m = exponent_and_centred_mantissa(select(subnormal, x * real(2.0**64), x))
+    k = shifted - c.log_shift
+    k = select(subnormal, k - real(64), k)
+    f, divisor = m - one, m + one
+    by_divisor = one / divisor
+    s = f * by_divisor
+    s_lost = _fma(-s, m - (divisor - one), _fma(-s, divisor, f)) * by_divisor
+    z = s * s
+    whole = three + z
+    rest = ((three - whole) + z) + _fma(z * z, atanh_tail(z), _fma(s, s, -z))
+    product = s * whole
+    # s_lost counts 3 + 3 z times, since it is in z as well
+    product_lost = _fma(s, rest, _fma(s_lost, _fma(z, real(2), whole), _fma(s, whole, -product)))
+    high = c.third_hi * product
+    low = _fma(c.third_hi, product_lost, _fma(c.third_lo, product, _fma(c.third_hi, product, -high)))
+    total = k + high
+    return _log_at_edges(x, total), ((k - total) + high) + low
+
+
+@_implements(_math.power)
+def power(x: Any, n: Any) -> Any:
+    real, c = type(x), constants(x)
+    high, low = _log2_words(x)
+    exponent = n * high
+    lost = _fma(n, low, _fma(n, high, -exponent))
+    within = select(exponent < c.power_low, c.power_low, exponent)  # in this order nan stays nan
+    within = select(within > c.power_high, c.power_high, within)
+    lost = select(within == exponent, lost, real(0))
+    shift = c.exp_shift + real(1)
+    shifted = (within + lost) + shift
+    r = ((within - (shifted - shift)) + lost) * c.ln2_hi
+    a, b = two_factors(shifted)
+    result = _fma(_fma(r * r, exp_tail(r), r), a, a) * b
+    return select((n == real(0)) | (x == real(1)), real(1), result)
 
 
 @_implements(_math.sqrt)

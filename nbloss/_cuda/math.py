@@ -89,6 +89,11 @@ def log(x: Any) -> Any:
     return math.log(x)
 
 
+@_implements(_math.log2)
+def log2(x: Any) -> Any:
+    return math.log2(x)
+
+
 @_implements(_math.log1p)
 def log1p(x: Any) -> Any:
     return math.log1p(x)
@@ -112,6 +117,11 @@ def log_unit(x: Any) -> Any:
 @_implements(_math.log1m_unit)
 def log1m_unit(x: Any) -> Any:
     return math.log1p(-x)
+
+
+@_implements(_math.power)
+def power(x: Any, n: Any) -> Any:
+    return math.pow(abs(x), n) if not x < type(x)(0) or n == type(x)(0) else type(x)(math.nan)
 
 
 @_implements(_math.sqrt)

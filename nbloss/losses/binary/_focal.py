@@ -5,7 +5,7 @@
 If gamma is an integer from 0 to 3, that integer is also the *exponent*, known while this is compiled; else it is None.
 """
 
-from nbloss._math import exp, exp_minus, exp_sum, fma, log, log1m_unit, log1p_unit, log_unit
+from nbloss._math import exp, exp_minus, exp_sum, fma, log1m_unit, log1p_unit, log_unit, power
 from nbloss.losses.binary._logit import power_of_1_plus, pull, times_distance, with_sign
 
 SCALE = 2.0**52
@@ -107,23 +107,3 @@ def product(q: float, exponent: int) -> float:
     """Return ``q ** exponent`` for an exponent of 0, 1, 2 or 3."""
     square = q * q
     return type(q)(1) if exponent < 1 else q if exponent == 1 else square if exponent == 2 else square * q
-
-
-def power(q: float, gamma: float) -> float:
-    """Return ``q ** gamma`` for 0 <= q <= 1, by a logarithm in two words: gamma multiplies its error."""
-    real = type(q)
-    is_tiny = q < real(1e-30)
-    scaled = q * real(2.0**64) if is_tiny else q  # so that its exp is no subnormal, which has few bits
-    high = log(scaled)
-    low = (scaled - exp(high)) / scaled
-    scale = exp_of_sum(-gamma, real(44.25), real(0.1114195558364998))  # 64 * log(2)
-    result = exp_of_sum(gamma, high, low)
-    return (result * scale if is_tiny else result) if q > real(0) else real(0)
-
-
-def exp_of_sum(gamma: float, high: float, low: float) -> float:
-    """Return ``exp(gamma * (high + low))``, as if nothing were rounded on the way."""
-    product = gamma * high
-    rest = fma(gamma, high, -product) + gamma * low
-    total = product + rest
-    return exp_sum(total, (product - total) + rest)

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbloss import _statistics, links
-from nbloss._math import fma, log, log1m_unit, sigmoids
+from nbloss._math import fma, log, log1m_unit, power, sigmoids
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import NON_NEGATIVE, REAL, UNIT, Domain, Interval, param
 from nbloss.losses.binary._cross_entropy import from_logit as cross_entropy_from_logit
 from nbloss.losses.binary._focal import from_logit as focal_from_logit
-from nbloss.losses.binary._focal import power
 
 PRODUCTS = (0, 1, 2, 3)  # exponents with code of their own ...
 PRODUCTS_OF_SHIFTED = (0, 1, 2, 3, 4)  # ... and those of a probability that is shifted

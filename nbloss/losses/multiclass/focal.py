@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbloss import _statistics
-from nbloss._math import log
+from nbloss._math import log, power
 from nbloss.families.rowwise import Rowwise
 from nbloss.loss import NON_NEGATIVE, choice, label, param, vector
-from nbloss.losses.binary._focal import power, product
+from nbloss.losses.binary._focal import product
 from nbloss.losses.multiclass._reference import log_softmax, of_classes, softmax, targets
 
 PRODUCTS = (0.0, 1.0, 2.0, 3.0)

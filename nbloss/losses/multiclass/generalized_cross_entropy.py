@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbloss import _statistics
-from nbloss._math import expm1
+from nbloss._math import expm1, power
 from nbloss.families.rowwise import Rowwise
 from nbloss.loss import Interval, param
-from nbloss.losses.binary._focal import power
 from nbloss.losses.multiclass._reference import log_softmax, targets
 
 

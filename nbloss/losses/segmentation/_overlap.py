@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbloss import links
-from nbloss._math import exp, exp_expm1, fma, log, sigmoids
+from nbloss._math import exp_expm1, fma, power, sigmoids
 from nbloss.families.setwise import Setwise
 from nbloss.loss import REAL, UNIT, Domain
 
@@ -46,9 +46,9 @@ def focused(value: float, rise: float, fall: float, other: float, own: float, ga
             return zero, inf, rise, fall, zero, zero, -inf
         again = inf if gamma < two else two if gamma == two else zero
         return zero, zero, rise, fall, zero, zero, again
-    power = exp(gamma * log(value))
-    first = gamma * power / value
-    return power, one, rise * first, fall * first, other, own, (gamma - one) / (gamma * power)
+    result = power(value, gamma)
+    first = gamma * result / value
+    return result, one, rise * first, fall * first, other, own, (gamma - one) / (gamma * result)
 
 
 class Overlap(Setwise):

@@ -16,7 +16,7 @@ class FocalTversky(Tversky):
 
     where t is the loss of :class:`Tversky`, of each class if there are classes. Sets, classes, empty targets, the tie
     in the maximum and links are those of :class:`Dice`. Where t is 0, the slopes by p are infinite for
-    :math:`\gamma < 1`, and those by saturated logits 0. The power is as exact as ``gamma * log(t)`` is.
+    :math:`\gamma < 1`, and those by saturated logits 0.
 
     Parameters
     ----------
