@@ -53,7 +53,14 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "log1p_unit_words": (lambda a, b, c: sum_of(_math.log1p_unit_words(a)), lambda a, b, c: mp.log1p(a)),
 }
 PRIMITIVES = [name for name in FUNCTIONS if name.split("[")[0] in {f.__name__ for f in _math.PRIMITIVES}]
-DOMAINS = {"log": (0, np.inf), "log2": (0, np.inf), "power": (0, np.inf), "log1p": (-1, np.inf), "sqrt": (0, np.inf), "exp_minus": (0, np.inf)}
+DOMAINS = {
+    "log": (0, np.inf),
+    "log2": (0, np.inf),
+    "power": (0, np.inf),
+    "log1p": (-1, np.inf),
+    "sqrt": (0, np.inf),
+    "exp_minus": (0, np.inf),
+}
 DOMAINS |= dict.fromkeys(
     ("exp_minus_words", "expm1_minus_words", "exp_expm1_minus[0]", "exp_expm1_minus[1]"), (0, np.inf)
 )

@@ -11,9 +11,17 @@ from collections.abc import Callable
 from typing import Any
 
 from numba import cuda, types
+from numba.cuda import libdevice
 from numba.extending import overload
 
 from nbloss import _math
+
+# as in nbloss._cpu.formats: what follows 3 + z in 3 atanh(s) / s by powers of z = s^2, and 2 / (3 ln 2) in two words
+TAIL = (
+    0.6000000000000338, 0.42857142855149355, 0.33333333779892904, 0.2727267654942553, 0.23080136073751148,
+    0.1988522500150911, 0.19794497458361218,
+)  # fmt: skip
+THIRD, THIRD_LOST = 0.9617966939259756, 5.0577616648125907e-17
 
 
 def _implements(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -119,9 +127,52 @@ def log1m_unit(x: Any) -> Any:
     return math.log1p(-x)
 
 
-@_implements(_math.power)
-def power(x: Any, n: Any) -> Any:
+def _power_of_singles(x: Any, n: Any) -> Any:
     return math.pow(abs(x), n) if not x < type(x)(0) or n == type(x)(0) else type(x)(math.nan)
+
+
+def _power_of_doubles(x: Any, n: Any) -> Any:
+    """Return x to the power of n as nbloss._cpu.math does, in fewer registers than libdevice's needs."""
+    is_subnormal = x < 2.0**-1022
+    moved = libdevice.double_as_longlong(x * 2.0**64 if is_subnormal else x) + 0x95F619980C433
+    k = float((moved >> 52) - (1087 if is_subnormal else 1023))
+    m = libdevice.longlong_as_double((moved & 0xFFFFFFFFFFFFF) + 0x3FE6A09E667F3BCD)
+    f, divisor = m - 1.0, m + 1.0
+    by_divisor = 1.0 / divisor
+    s = f * by_divisor
+    s_lost = cuda.fma(-s, m - (divisor - 1.0), cuda.fma(-s, divisor, f)) * by_divisor
+    z = s * s
+    t = cuda.fma(z, TAIL[6], TAIL[5])
+    t = cuda.fma(z, t, TAIL[4])
+    t = cuda.fma(z, t, TAIL[3])
+    t = cuda.fma(z, t, TAIL[2])
+    t = cuda.fma(z, t, TAIL[1])
+    t = cuda.fma(z, t, TAIL[0])
+    whole = 3.0 + z
+    rest = ((3.0 - whole) + z) + cuda.fma(z * z, t, cuda.fma(s, s, -z))
+    product = s * whole
+    lost = cuda.fma(s, rest, cuda.fma(s_lost, cuda.fma(z, 2.0, whole), cuda.fma(s, whole, -product)))
+    high = THIRD * product
+    low = cuda.fma(THIRD, lost, cuda.fma(THIRD_LOST, product, cuda.fma(THIRD, product, -high)))
+    total = k + high
+    low = ((k - total) + high) + low
+    exponent = n * total
+    low = cuda.fma(n, low, cuda.fma(n, total, -exponent))
+    whole = exponent + low
+    low = ((exponent - whole) + low) * 0.6931471805599453
+    e = libdevice.exp2(whole)
+    result = cuda.fma(e, low, e) if 0.0 < e < math.inf else e
+    if not 0.0 < x < math.inf:
+        edge = 0.0 if (x == 0.0) == (n > 0.0) else math.inf
+        result = edge if x >= 0.0 and n == n else math.nan
+    elif abs(exponent) > 1e4:
+        result = math.inf if exponent > 0.0 else 0.0
+    return 1.0 if n == 0.0 or x == 1.0 else result
+
+
+@overload(_math.power, target="cuda", strict=False)
+def _power(x: Any, n: Any) -> Any:
+    return {types.float32: _power_of_singles, types.float64: _power_of_doubles}.get(x)
 
 
 @_implements(_math.sqrt)
