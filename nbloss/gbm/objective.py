@@ -249,11 +249,37 @@ class Objective:
 
     def calc_ders_multi(self, approxes: Any, target: Any, weight: Any) -> tuple[Any, Any]:
         """Return minus the gradient of one row, and minus the matrix of its second derivatives, for CatBoost."""
-        z, y = np.asarray(approxes)[None], np.asarray([target])
         minus = -1.0 if weight is None else -float(weight)
-        gradient = self.loss.gradient(y, z, minus)[0]
-        matrix = self.loss.hessian_matrix(y, z, minus)[0]  # type: ignore[attr-defined]
-        return gradient.tolist(), matrix.tolist()
+        if self._of_row is None:
+            z, y, loss = np.asarray(approxes)[None], np.asarray([target]), self.loss
+            matrix = loss.hessian_matrix(y, z, minus)[0]  # type: ignore[attr-defined]
+            return loss.gradient(y, z, minus)[0].tolist(), matrix.tolist()
+        z = np.ascontiguousarray(approxes, np.float64)
+        classes = z.size
+        if not (0 <= target < classes and target == int(target)) or target == self._ignored:
+            from nbloss._cpu.arrays import check_labels
+
+            check_labels(np.asarray(target), classes, self._ignored)
+            target = minus = 0.0  # the row is left out
+        out = np.empty((classes + 1, classes))
+        self._of_row(z, int(target), minus, out)
+        gradient, *matrix = out.tolist()
+        return gradient, matrix
+
+    @functools.cached_property
+    def _of_row(self) -> Callable[..., None] | None:
+        """What evaluates a single row without arrays of rows, if the loss is a sum over classes and takes labels."""
+        from nbloss._cpu.one_row import derivatives_of_row
+        from nbloss.families.rowwise import Rowwise
+
+        loss = self.loss
+        is_sum = isinstance(loss, Rowwise) and loss.engine == "rowwise" and loss.takes_labels
+        return derivatives_of_row(loss._program) if is_sum else None  # type: ignore[attr-defined]
+
+    @functools.cached_property
+    def _ignored(self) -> int | None:
+        ignored: int | None = self.loss.parameters.get("ignore_index")
+        return ignored
 
 
 _curved_rows = functools.lru_cache(maxsize=64)(curved_rows)

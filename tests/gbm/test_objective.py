@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import nbloss
+from nbloss._cpu.finite import all_finite, reaches
 from nbloss.gbm import Metric, Objective, hessians
 
 rng = np.random.default_rng(1)
@@ -105,6 +106,41 @@ def test_signs_for_catboost(weight: Any) -> None:
     np.testing.assert_allclose(matrix, np.outer(Q[0], Q[0]) - np.diag(Q[0]), atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        nbloss.CrossEntropy(class_weight=(1, 2, 0.5, 3), label_smoothing=0.1),
+        nbloss.Focal(ignore_index=3),
+        nbloss.CrossEntropy(from_logits=False),
+        nbloss.CategoricalHinge(),
+    ],
+    ids=repr,
+)
+def test_rows_one_by_one_are_rows_together(loss: Any) -> None:
+    of_classes = Q if not loss.parameters.get("from_logits", True) else ROWS
+    objective = Objective(loss)
+    for z, y in zip(of_classes[:20], LABELS[:20], strict=True):
+        for weight in (None, 2.5):
+            w = 1.0 if weight is None else weight
+            gradient, matrix = objective.calc_ders_multi(z, float(y), weight)
+            np.testing.assert_allclose(gradient, -w * loss.gradient(y, z), rtol=1e-13, atol=1e-300)
+            np.testing.assert_allclose(np.diag(matrix), -w * loss.hessian(y, z), rtol=1e-13, atol=1e-300)
+            np.testing.assert_allclose(matrix, -w * loss.hessian_matrix(y, z), rtol=1e-11, atol=1e-15)
+    gradient, matrix = objective.calc_ders_multi(np.full(K, np.nan), 1.0, 0.0)
+    assert not np.any(gradient) and not np.any(matrix)  # a weight of 0 is a mask
+    gradient, matrix = objective.calc_ders_multi(np.full(K, np.nan), 1.0, None)
+    assert np.isnan(gradient).all()
+    for bad in (-1.0, 1.5, float(K), np.nan):
+        with pytest.raises(ValueError, match="y_true must hold whole numbers from 0 to 3"):
+            objective.calc_ders_multi(ROWS[0], bad, None)
+
+
+def test_weights_of_classes_are_as_many_as_classes() -> None:
+    objective = Objective(nbloss.CrossEntropy(class_weight=(1, 2, 0.5, 3), label_smoothing=0.1))
+    with pytest.raises(ValueError, match="4 numbers: the last axis of y_pred must be as long"):
+        objective.calc_ders_multi(np.zeros(3), 1.0, None)
+
+
 def hessian_of(loss: nbloss.Loss, convention: str, y: Any, z: Any) -> Any:
     return Objective(loss, convention).derivatives(y, z, out=(np.empty(z.shape), np.empty(z.shape)))[1]
 
@@ -153,6 +189,19 @@ def test_conventions_are_of_losses_that_there_are() -> None:
     names = {loss.__name__ for loss in nbloss.ALL}
     for table in (*hessians.POINTWISE.values(), *hessians.ROWS.values(), hessians.FLOORS, hessians.POSITIVE):
         assert set(table) <= names
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_looks_at_long_arrays(dtype: Any) -> None:
+    x = np.abs(rng.normal(size=40_000)).astype(dtype)
+    for bad in (np.nan, np.inf, -np.inf):
+        for place in (0, 16_384, len(x) - 1):
+            other = x.copy()
+            other[place] = bad
+            assert all_finite(x) and not all_finite(other)
+            assert reaches(x, float(x.min())) and reaches(other, 1e-30) == (bad != -np.inf or x.min() < 1e-30)
+    assert not reaches(x, float(np.nextafter(x.min(), np.inf, dtype=dtype)))
+    assert all_finite(x[::2]) and reaches(x[::2], 0.0) and reaches(x.reshape(200, 200, order="F"), 0.0)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
