@@ -2,9 +2,9 @@
 
 numba runs `prange` by one of three layers, each with a trap of its own: workqueue aborts the process if two Python
 threads are in it; GNU OpenMP kills, or waits for ever in, a forked child whose parent had used it, and its idle threads
-hold cores for milliseconds that a second OpenMP, such as XGBoost's, waits for. tbb has none of these. So that nothing
-depends on the layer, whoever finds the gate taken, or is such a child, runs the serial twin of the kernel: the bits
-are the same.
+hold cores for milliseconds that a second OpenMP, such as XGBoost's, waits for, unless numba is led to share it
+(:mod:`nbloss._openmp`). tbb has none of these. So that nothing depends on the layer, whoever finds the gate taken, or
+is such a child, runs the serial twin of the kernel: the bits are the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import ctypes
 import functools
 import os
 import pathlib
-import re
 import sys
 import threading
 from collections.abc import Callable
@@ -23,10 +22,10 @@ from typing import Any
 import numba
 from numba.np.ufunc import parallel as _layers
 
-from nbloss import _threads
+from nbloss import _openmp, _threads
 
-BESIDE_OPENMP = 1 << 21
-"""Elements from which threads pay beside a second OpenMP, which holds the cores for milliseconds."""
+BESIDE_OPENMP = 1 << 24
+"""Elements from which threads pay beside an OpenMP that is not numba's, which holds the cores for milliseconds."""
 
 WORKQUEUE_FROM = 1 << 18
 """Elements from which threads pay with workqueue, which takes a tenth of a millisecond to wake them."""
@@ -59,7 +58,7 @@ def is_allowed(size: int) -> bool:
     if layer == "workqueue":
         return size >= WORKQUEUE_FROM
     if layer == "omp":
-        return not _is_barred and (size >= BESIDE_OPENMP or not _is_beside_openmp())
+        return not _is_barred and (size >= BESIDE_OPENMP or not _openmp.is_beside_another())
     return True
 
 
@@ -78,8 +77,8 @@ def run(kernel: Callable[..., Any], twin: Callable[[], Callable[..., Any]], argu
         finally:
             if n != before:
                 _layers._set_num_threads(before)
-            if _layer() == "omp" and _is_beside_openmp():
-                _openmp().omp_pause_resource_all(1)  # ends the threads, which would hold their cores
+            if _layer() == "omp" and _openmp.is_beside_another():
+                _openmp.end_threads()
     finally:
         turn.release()
 
@@ -89,52 +88,21 @@ def _layer() -> str:
     """Start numba's threads, unless they are; return the name of the layer."""
     global _is_barred
     with undivided:
-        had_openmp = _is_forked() and any("/libgomp.so" in name for name in _openmps())
-        if not _layers._is_initialized:
-            _find_tbb()
-        numba.get_num_threads()
+        had_openmp = _openmp.is_forked() and any("/libgomp.so" in name for name in _openmp.loaded())
+        wanted = str(numba.config.THREADING_LAYER).lower()
+        is_open = not _layers._is_initialized and wanted != "workqueue" and (wanted == "omp" or not _has_tbb())
+        with _openmp.shared() if is_open else contextlib.nullcontext():
+            numba.get_num_threads()
         layer: str = numba.threading_layer()
     if layer == "omp" and had_openmp:  # the parent may have used it, and its threads are not in this process
         _is_barred = True
     return layer
 
 
-def _find_tbb() -> None:
-    """Load tbb from the folder of libraries of this environment, where pip puts it and the linker does not look."""
-    if str(numba.config.THREADING_LAYER).lower() in ("omp", "workqueue"):
-        return
-    with contextlib.suppress(OSError):
-        ctypes.CDLL(str(pathlib.Path(sys.prefix) / "lib" / "libtbb.so.12"), ctypes.RTLD_GLOBAL)
-
-
-def _is_forked() -> bool:
-    """Whether this process is a copy of another one, which started no program of its own since."""
-    try:
-        flags = int(pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()[6])
-    except (OSError, ValueError, IndexError):
-        return False
-    return bool(flags & 0x40)  # PF_FORKNOEXEC
-
-
-def _openmps() -> set[str]:
-    """Return the files of the OpenMP libraries in this process."""
-    try:
-        maps = pathlib.Path("/proc/self/maps").read_text()
-    except OSError:
-        return set()
-    return set(re.findall(r"/\S*/lib(?:g|i|)omp\d?[-.]\S*", maps))
-
-
-def _is_beside_openmp() -> bool:
-    """Whether there is a second OpenMP beside that of numba. It is looked for again whenever modules were imported."""
-    return _is_second_openmp_among(len(sys.modules))
-
-
-@functools.lru_cache(maxsize=1)
-def _is_second_openmp_among(modules: int) -> bool:
-    return len(_openmps()) > 1
-
-
-@functools.cache
-def _openmp() -> Any:
-    return ctypes.CDLL("libgomp.so.1")
+def _has_tbb() -> bool:
+    """Load tbb, also from this environment's folder of libraries, where pip puts it and the linker does not look."""
+    for path in (pathlib.Path(sys.prefix) / "lib" / "libtbb.so.12", "libtbb.so.12"):
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+            return True
+    return False

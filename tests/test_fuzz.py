@@ -1,4 +1,4 @@
-"""Law: no call, however odd, gives anything but what the oracle does; tests/fuzzing.py has the calls, and more."""
+"""Law: no call, however odd, gives anything but what the oracle does; tests/fuzzing has the calls, and more."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from typing import Any
 import pytest
 
 import nbloss
-from tests import fuzzing
+from tests.fuzzing import calls
+from tests.fuzzing.drawn import ALL
+from tests.fuzzing.rounds import calls_of
 
-FEW = [nbloss.Huber(), nbloss.BinaryCrossEntropy(), nbloss.MultiMargin(), nbloss.RootMeanSquaredError()]
+FEW = [
+    nbloss.Huber(), nbloss.BinaryCrossEntropy(), nbloss.MultiMargin(), nbloss.RootMeanSquaredError(), nbloss.RankNet(),
+    nbloss.Cox(), nbloss.CrossEntropyLambda(),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("loss", FEW, ids=repr)
 def test_random_calls(loss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fuzzing, "METHODS", ("gradient_and_hessian",))  # few kernels, since each takes a second
-    fuzzing.calls_of(loss, 0, 50, targets=("f8", "i8"), predictions=("f8",))
+    monkeypatch.setattr(calls, "METHODS", ("gradient_and_hessian",))  # few kernels, since each takes a second
+    calls_of(calls.check, loss, 0, 50, targets=("f8", "i8"), predictions=("f8",))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", fuzzing.ALL, ids=repr)
+@pytest.mark.parametrize("loss", ALL, ids=repr)
 def test_many_random_calls(loss: Any) -> None:
-    fuzzing.calls_of(loss, 1, 200)
+    calls_of(calls.check, loss, 1, 200)

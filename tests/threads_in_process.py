@@ -234,14 +234,66 @@ def beside_another_openmp() -> None:
     from sklearn.utils import _openmp_helpers as helpers
 
     assert helpers._openmp_parallelism_enabled()
+    assert _parallel.is_allowed(N), "nobody uses what scikit-learn has brought"
+    import sklearn._loss  # noqa: F401
+
     assert not _parallel.is_allowed(N) and _parallel.is_allowed(_parallel.BESIDE_OPENMP)
     assert_right()
     before = threads_of_process()
-    y, z = np.resize(Y, _parallel.BESIDE_OPENMP), np.resize(Z, _parallel.BESIDE_OPENMP)
-    gradient = LOSS.gradient(y, z)
+    _parallel.BESIDE_OPENMP = N
+    assert_right()
     assert threads_of_process() == before - 3
-    with nbloss.set_num_threads(1):
-        np.testing.assert_array_equal(LOSS.gradient(y, z), gradient)
+
+
+def sharing_openmp() -> None:
+    """numba comes to use the OpenMP of scikit-learn, which XGBoost and LightGBM then use, too."""
+    before, settings = in_use_by_scikit_learn(), settings_of_openmp()
+    assert_right()
+    assert _parallel._layer() == "omp" and _parallel.is_allowed(N)
+    assert (threads_of_process(), settings_of_openmp()) == (before, settings)
+    x = RNG.standard_normal((20_000, 5))
+    import xgboost
+
+    xgboost.train({"nthread": 4}, xgboost.DMatrix(x, x[:, 0]), 2)
+    import lightgbm
+
+    lightgbm.train({"verbosity": -1, "num_threads": 4}, lightgbm.Dataset(x, x[:, 0]), num_boost_round=2)
+    assert_right()
+    assert threads_of_process() == before and _parallel.is_allowed(N)
+    in_child(assert_right)
+    python_threads()
+
+
+def sharing_openmp_beside_lightgbm() -> None:
+    """LightGBM was there first: it uses that of the system, and so two are in use."""
+    import lightgbm  # noqa: F401
+
+    in_use_by_scikit_learn()
+    assert_right()
+    assert not _parallel.is_allowed(N) and _parallel.is_allowed(_parallel.BESIDE_OPENMP)
+
+
+def forked_from_scikit_learn() -> None:
+    """Its OpenMP was used before the fork: the child must not wait for threads that are not there."""
+    in_use_by_scikit_learn()
+    in_child(assert_right)
+    assert_right()
+
+
+def in_use_by_scikit_learn() -> int:
+    """Let scikit-learn use four threads; return how many there are."""
+    from sklearn._loss import HuberLoss
+
+    gradient, hessian = np.empty(N), np.empty(N)
+    HuberLoss().gradient_hessian(Y, Z, gradient_out=gradient, hessian_out=hessian, n_threads=4)
+    return threads_of_process()
+
+
+def settings_of_openmp() -> list[int]:
+    from nbloss import _openmp
+
+    library = _openmp._opened()
+    return [library.omp_get_max_threads(), library.omp_get_nested()]
 
 
 def threads_of_process() -> int:

@@ -6,6 +6,7 @@ for small arrays over the same blocks. They take contiguous vectors; :mod:`nblos
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,6 +57,9 @@ def run(
     if mean and want != "s":
         scale = divide(1.0, z.size if w is None else _run(_NOTHING, "s", z, z, w, 1.0, {}, DOUBLE)[1])
     total, weight = _run(program, want, y, z, w, scale, placed, real)
+    if w is not None and "g" in placed and not math.isfinite(scale):  # what has no weight gives 0, whatever divides
+        of_elements = w.reshape(w.shape + (1,) * (z.ndim - w.ndim)) if w.ndim else w
+        np.copyto(placed["g"], 0, where=of_elements == 0)
     outs[0][()] = divide(total, weight) if mean else total
 
 

@@ -73,6 +73,14 @@ def weigh(x: Any, w: Any) -> Any:
     return x * w if w != type(w)(0) else type(x * w)(0)
 
 
+@register_jitable
+def unless_masked(x: Any, w: Any) -> Any:
+    """Return *x*, but 0 where w is 0: an element without weight counts for nothing, whatever divides it."""
+    if w is None:
+        return x
+    return x if w != type(w)(0) else type(x)(0)
+
+
 @cuda.jit(device=True)
 def tree(x: Any) -> Any:
     """Return, in every thread of the block, the sum of the x of its threads."""

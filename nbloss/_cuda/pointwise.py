@@ -14,7 +14,7 @@ from numba import cuda
 
 from nbloss._arrays import DOUBLE, divide
 from nbloss._cuda.arrays import View, in_order, vector
-from nbloss._cuda.blocks import BLOCK, blocks_for, evaluator, tree, weigh
+from nbloss._cuda.blocks import BLOCK, blocks_for, evaluator, tree, unless_masked, weigh
 from nbloss._cuda.launch import compiled
 from nbloss._cuda.layout import NUMBER, Form, alone, arrange, as_it_is, on_device, reader, readers, spread, writer
 from nbloss._cuda.sums import divided, scratch
@@ -191,7 +191,7 @@ def summing(evaluate: Any, real: Any, forms: tuple[Any, ...], wide: bool) -> Any
         numbers, factor = common
         v, g, _ = evaluate(real(y), real(z), read_numbers(numbers, i, lengths))
         weight = as_weight(w)
-        return weigh(np.float64(v), weight), weigh(g, weight) * factor, weight
+        return weigh(np.float64(v), weight), unless_masked(weigh(g, weight) * factor, weight), weight
 
     def made(width: int, wide: bool) -> Any:
         """Return the function that gives the values and weights of so many elements, and writes their gradients."""

@@ -24,10 +24,14 @@ from numba.np import numpy_support
 
 @pytest.fixture(autouse=True, scope="session")
 def simulator() -> Iterator[None]:
-    """Make numba's simulator fast and right."""
-    if not config.ENABLE_CUDASIM:
+    """Make numba's simulator fast and right, if it is on."""
+    with simulated() if config.ENABLE_CUDASIM else contextlib.nullcontext():
         yield
-        return
+
+
+@contextlib.contextmanager
+def simulated() -> Iterator[None]:
+    """Make numba's simulator fast and right."""
     from numba.cuda.simulator import kernel, kernelapi
 
     from tests.cuda import threads

@@ -114,6 +114,15 @@ def test_weights_and_reductions(weight: Any, reduction: str) -> None:
     assert_same(loss, *arrays, reduction=reduction)
 
 
+def test_no_weight_at_all() -> None:
+    y, z = ordinary(HUBER, 40)
+    for w in (np.zeros(40), 0.0, np.append(np.zeros(38), [1.0, -1.0])):
+        mean, gradient = host(HUBER.value_and_gradient(*device(y, z, w)))
+        wanted = HUBER.value_and_gradient(y, z, w)
+        np.testing.assert_array_equal((mean, *gradient), (wanted[0], *wanted[1]))
+        assert not gradient[:38].any()
+
+
 def test_weight_0_is_a_mask() -> None:
     z = np.array([1.0, np.nan, np.inf, -np.inf, 0.5, 1.0])
     y = np.array([0.0, 0.0, 1.0, 1.0, np.nan, 0.0])
