@@ -119,7 +119,8 @@ ALLOWED = {
     "nbloss._cgroups": set(),
     "nbloss._threads": {"nbloss._cgroups"},
     "nbloss._warmup": {"nbloss._arrays", "nbloss.loss"},
-    "nbloss._parallel": {"nbloss._threads", "nbloss._warmup"},
+    "nbloss._openmp": set(),
+    "nbloss._parallel": {"nbloss._openmp", "nbloss._threads", "nbloss._warmup"},
     "nbloss._compile": {
         "nbloss._emit",
         "nbloss._graph",
