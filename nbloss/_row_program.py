@@ -37,4 +37,6 @@ class RowProgram(NamedTuple):
     kernels: dict[Any, Any]
     """What is compiled, by whatever keys the backends choose."""
     curve: float = 1.0
-    """What multiplies Hessians besides, on the CPU."""
+    """What multiplies Hessians besides."""
+    floor: float | None = None
+    """The least Hessian, before it is multiplied by a weight, on CUDA: the CPU's kernels know none."""

@@ -95,10 +95,10 @@ def sparse(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callabl
     get, put_gradient, put_hessian = class_reader(forms.z), class_writer(forms.gradient), class_writer(forms.hessian)
     softmax_of, label_of = softmax_reader(program, real, forms), label_reader(forms.targets)
     factor_of, weight_of = number_reader(forms.targets.factors, real), number_reader(forms.targets.w, real)
-    fills = forms.gradient is not None or forms.hessian is not None
+    fills, shaped = forms.gradient is not None or forms.hessian is not None, shaper(program)
 
     def evaluate(i, lane, team, room, classes, is_mine, lengths, y, z, w, numbers, options, factor, gradient, hessian):  # type: ignore[no-untyped-def]
-        factors, _, _, ignored, scale = options
+        factors, ignored, scale = options[0], options[3], options[4]
         k, is_label, is_left_out = label_of(y, i, lengths, classes, ignored)
         weight = of(0) if is_left_out else weight_of(w, i, lengths) * scale
         start = start_z(z, i, lengths)
@@ -122,7 +122,7 @@ def sparse(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callabl
                 g = own_slope if j == k else -(slope * p)
                 h = own_bend if j == k else (bend * p) * p - (slope * p) * q
                 put_gradient(gradient, to_gradient, j, masked(g, weight))
-                put_hessian(hessian, to_hessian, j, masked(h, weight))
+                put_hessian(hessian, to_hessian, j, masked(shaped(h, pull, options), weight))
                 j += team
         return masked(v * whole, weight)
 
@@ -138,7 +138,7 @@ def dense(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callable
     softmax_of, label_of = softmax_reader(program, real, forms), label_reader(forms.targets)
     weight_of = number_reader(forms.targets.w, real)
     class_of, add = class_evaluator(program, real, forms), adder(program, real, forms)
-    has_gradient, has_hessian = forms.gradient is not None, forms.hessian is not None
+    has_gradient, has_hessian, shaped = forms.gradient is not None, forms.hessian is not None, shaper(program)
 
     def evaluate(i, lane, team, room, classes, is_mine, lengths, y, z, w, numbers, options, factor, gradient, hessian):  # type: ignore[no-untyped-def]
         own, is_label, is_left_out = label_of(y, i, lengths, classes, options[3])
@@ -160,7 +160,7 @@ def dense(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callable
                 else:
                     g, h = a, b
                 put_gradient(gradient, to_gradient, k, masked(g * pull, weight))
-                put_hessian(hessian, to_hessian, k, masked(h * pull, weight))
+                put_hessian(hessian, to_hessian, k, masked(shaped(h * pull, pull, options), weight))
                 k += team
         return masked(of(value) * whole, weight)
 
@@ -255,6 +255,23 @@ def weighing(targets: Targets, sums: Any) -> Any:
 
 
 # What evaluates a row
+
+
+def shaper(program: RowProgram) -> Callable[..., Any]:
+    """Return the function that makes, of a Hessian times what pulls it, the one that is written.
+
+    Its two numbers, where it needs them, come after the other options.
+    """
+    if program.floor is not None:
+
+        def raised(h, pull, options):  # type: ignore[no-untyped-def]
+            curved, least = h * options[5], pull * options[6]
+            return least if curved < least else curved  # nan stays nan
+
+        return on_device(raised)
+    if program.curve != 1.0:
+        return on_device(lambda h, pull, options: h * options[5])
+    return on_device(lambda h, pull, options: h)
 
 
 def softmax_reader(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callable[..., Any]:

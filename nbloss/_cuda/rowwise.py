@@ -150,12 +150,20 @@ def _arrange(
 
 
 def _options(program: RowProgram, z: View, real: np.dtype[Any]) -> tuple[Any, ...]:
-    """Return what multiplies targets, how they are smoothed, the label left out, and what multiplies results."""
+    """Return what multiplies targets, how they are smoothed, the label left out, and what multiplies results.
+
+    If Hessians are to have another shape, also what multiplies them, and the least of them.
+    """
     scale = program.scale / (z.shape[-1] if program.averaged else 1)
     numbers = (program.smoothing, program.smoothing / z.shape[-1], scale)
     with np.errstate(over="ignore"):  # a number beyond float32 is infinite there, as on the CPU
         smoothing, share, factor = map(real.type, numbers)
-    return _factors(program, z, real), smoothing, share, program.ignored or 0, factor
+        shapes: tuple[Any, ...] = ()
+        if program.floor is not None:
+            shapes = (real.type(program.curve), real.type(divide(program.floor, scale)))
+        elif program.curve != 1.0:
+            shapes = (real.type(program.curve),)
+    return (_factors(program, z, real), smoothing, share, program.ignored or 0, factor, *shapes)
 
 
 def _numbers(program: RowProgram, real: np.dtype[Any]) -> tuple[Any, ...]:
@@ -169,7 +177,7 @@ def _factors(program: RowProgram, z: View, real: np.dtype[Any]) -> Any:
 
 def _kernel_for(program: RowProgram, role: Any, real: np.dtype[Any], forms: RowForms) -> Any:
     """Return the kernel that *role*, :func:`filling` or :func:`pairing`, makes for operands of these forms."""
-    key = ("cuda", role, real, forms)
+    key = ("cuda", role, real, forms, program.curve != 1.0, program.floor is not None)
     if key not in program.kernels:
         name = f"{program.formula.__qualname__}.{role.__name__}"
         program.kernels[key] = compiled(role(program, real, forms), name)

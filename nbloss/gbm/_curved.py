@@ -100,8 +100,11 @@ def _formula(formula: Callable[..., Any], rule: Rule, pairs: int, guarded: bool,
     return curved
 
 
-def curved_rows(loss: Rowwise, factor: float) -> Rowwise:
-    """Return a loss of rows of which kernels multiply the Hessian by *factor*."""
+def curved_rows(loss: Rowwise, factor: float, floor: float | None = None) -> Rowwise:
+    """Return a loss of rows of which kernels multiply the Hessian by *factor*.
+
+    On a CUDA device, where *floor* may be given, they also write nothing less than that times the weight of a row.
+    """
     curved = dataclasses.replace(loss)  # type: ignore[type-var]  # every loss is a dataclass
-    curved.__dict__["_program"] = loss._program._replace(curve=factor)
+    curved.__dict__["_program"] = loss._program._replace(curve=factor, floor=floor)
     return curved

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from nbloss._place import on_device
+
 
 def unpacked(loss: Any, y_pred: Any, data: Any) -> tuple[Any, Any, Any, Any]:
     """Return targets, predictions, weights and groups from predictions and the data set of XGBoost or LightGBM.
@@ -39,6 +41,8 @@ def targets_for(loss: Any, y: Any, w: Any) -> tuple[Any, Any]:
         return y, w
     if name == "CrossEntropyLambda":
         return (y, None) if w is None else ((y, w), None)
+    if on_device(y):
+        raise TypeError(f"y_true must be a tuple of two arrays for {loss!r} on a CUDA device, got {type(y).__name__}")
     y = np.asarray(y)
     return ((np.abs(y), y > 0) if name == "Cox" else (np.abs(y), np.where(y > 0, y, np.inf))), w
 

@@ -43,8 +43,12 @@ class Objective:
         the conventions of libraries.
     check_finite : bool, default=True
         Whether labels or predictions that are not finite, and labels outside the domain, raise an error that names the
-        first row. Rows of weight 0 are not looked at. CatBoost checks for itself, and arrays on a CUDA device are not
-        checked, which would have to wait for it.
+        first row. Rows of weight 0 are not looked at. CatBoost checks for itself. For arrays on a CUDA device, a number
+        is read from it at each call, which waits for what was launched before.
+    device : {"cpu", "cuda"}, default="cpu"
+        Where predictions that XGBoost hands over in host memory are worked on. With ``"cuda"``, for training with
+        XGBoost's ``device="cuda"``, they are copied to the current CUDA device, labels and weights once for each data
+        set, and gradients stay there. Arrays that come on a device stay on it whatever this is.
 
     Raises
     ------
@@ -56,6 +60,7 @@ class Objective:
     hessian: str = "exact"
     hessian_floor: float | None = None
     check_finite: bool = dataclasses.field(default=True, kw_only=True)
+    device: str = dataclasses.field(default="cpu", kw_only=True)
 
     no_jit = True  # or CatBoost would compile these methods with numba
 
@@ -66,6 +71,8 @@ class Objective:
             raise ValueError(f"hessian must be one of {', '.join(hessians.CONVENTIONS)}, got {self.hessian!r}")
         if self.hessian_floor is not None and not math.isfinite(self.hessian_floor):
             raise ValueError(f"hessian_floor must be a finite number or None, got {self.hessian_floor!r}")
+        if self.device not in ("cpu", "cuda"):
+            raise ValueError(f"device must be 'cpu' or 'cuda', got {self.device!r}")
         _ = self._of_elements, self._factor  # raises if there is no such Hessian
 
     @property
@@ -97,8 +104,13 @@ class Objective:
             at once, and new ones every round would cost as much as what is in them. Else new arrays.
         """
         if not hasattr(y_pred, "get_label"):
-            return self.derivatives(y_true, y_pred, _data.none_if_empty(sample_weight), groups=group)
+            w = _data.none_if_empty(sample_weight)
+            if self.device == "cuda":
+                return self._from_host(None, y_true, y_pred, w, group)
+            return self.derivatives(y_true, y_pred, w, groups=group)
         y, z, w, groups = _data.unpacked(self.loss, y_true, y_pred)
+        if self.device == "cuda" or on_device(z):
+            return self._from_host(y_pred, y, z, w, groups)
         room = self._room.__dict__
         out = room.get("out")
         if out is None or out[0].shape != z.shape or out[0].flags.f_contiguous != z.flags.f_contiguous:
@@ -122,17 +134,57 @@ class Objective:
             out = np.empty_like(z, np.float32), np.empty_like(z, np.float32)
         loss = self._for(z)
         gradient, hessian = loss.gradient_and_hessian(y, z, w, out=out, **_data.in_groups(loss, groups))
-        self._raise_to_floor(hessian, w, groups)
+        self._raise_to_floor(hessian, y, w, groups)
         if self.check_finite:
             self._check(y, z, w, gradient)
         return gradient, hessian
 
+    def _from_host(self, data: Any, y: Any, z: Any, w: Any, groups: Any) -> tuple[Any, Any]:
+        """Do the same on a CUDA device, with labels and weights of the host, which are those of *data* if it is given.
+
+        Predictions may be in either place; results are on the device.
+        """
+        from nbloss.gbm import _device
+
+        if data is not None and not hasattr(data, "num_row"):
+            raise ValueError("device must be 'cpu' for LightGBM, which takes gradients in host memory, got 'cuda'")
+        y, w = _data.targets_for(self.loss, y, w)
+        targets = y if isinstance(y, tuple) else (y,)
+        arrays = [*targets, w]
+        copies = [*map(_device.placed, arrays)] if data is None else self._cache.copies(data, arrays)
+        out = None
+        if not on_device(z):
+            room, *both = _device.room_for(self._room.__dict__ if data is not None else {}, z)
+            z, out = _device.placed(z, room), tuple(both)
+        y = tuple(copies[:-1]) if isinstance(y, tuple) else copies[0]
+        return self._on_device(y, z, copies[-1], out, groups)
+
+    @functools.cached_property
+    def _cache(self) -> Any:
+        from nbloss.gbm._device import Cache
+
+        return Cache()
+
     def _on_device(self, y: Any, z: Any, w: Any, out: Any, groups: Any) -> tuple[Any, Any]:
-        """Do the same for arrays on a CUDA device, where nothing waits for a check of what is finite."""
-        if self._of_elements is None and (self._factor is not None or self._floor > -math.inf):
-            raise ValueError(f"{self!r} must have the exact Hessian without a floor for arrays on a CUDA device")
-        loss = self._of_elements or self.loss
-        return loss.gradient_and_hessian(y, z, w, out=out, **_data.in_groups(loss, groups))
+        """Return gradient and Hessian of arrays on a CUDA device."""
+        from nbloss.families.rowwise import Rowwise
+        from nbloss.gbm import _device
+
+        y, w = _data.targets_for(self.loss, y, w)
+        loss, floor = self._of_elements or self.loss, None if self._floor == -math.inf else self._floor
+        if isinstance(loss, Rowwise) and loss.engine == "rowwise":
+            loss = _curved_rows(loss, 1.0 if self._factor is None else self._factor(tuple(z.shape)[-1]), floor)
+            floor = None
+        if self._of_elements is not None or floor is None:
+            gradient, hessian = loss.gradient_and_hessian(y, z, w, out=out, **_data.in_groups(loss, groups))
+        else:
+            given = {} if out is None else {"out": out[0]}
+            gradient = loss.gradient(y, z, w, **given, **_data.in_groups(loss, groups))
+            exact = loss.hessian(y, z, w, **_data.in_groups(loss, groups))
+            hessian = _device.raised(exact, w, floor, None if out is None else out[1])
+        if self.check_finite:
+            _device.check(self.loss, y, z, w, gradient, self._of_elements is None)
+        return gradient, hessian
 
     def _check(self, y: Any, z: Any, w: Any, gradient: Any) -> None:
         """Raise for the first row with a number that is not finite, and a weight other than 0."""
@@ -199,7 +251,7 @@ class Objective:
             return self._of_elements
         return self.loss if self._factor is None else _curved_rows(self.loss, self._factor(z.shape[-1]))
 
-    def _raise_to_floor(self, hessian: Any, w: Any, groups: Any) -> None:
+    def _raise_to_floor(self, hessian: Any, y: Any, w: Any, groups: Any) -> None:
         """Give the Hessian of a loss that is not one of elements its floor, in place."""
         from nbloss._cpu.finite import reaches
 
@@ -208,6 +260,9 @@ class Objective:
             return
         if reaches(hessian, floor if w is None else max(floor * w.min(), floor * w.max())):
             return  # as nearly always where the floor is as low as XGBoost's
+        ignored = self.loss.parameters.get("ignore_index")
+        if ignored is not None:
+            w = (np.asarray(y) != ignored) * (1.0 if w is None else w)
         if w is not None and groups is not None and len(w) != len(hessian):
             w = np.repeat(w, groups)  # XGBoost's weights are of groups
         least = floor if w is None else (floor * w).reshape(w.shape + (1,) * (hessian.ndim - w.ndim))

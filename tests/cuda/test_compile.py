@@ -212,7 +212,8 @@ def rows_code(
     )  # fmt: skip
     number, whole = from_dtype(real), types.int64
     factors = types.Array(number, 1, "C") if has_factors else whole
-    options = types.Tuple((factors, number, number, whole, number))
+    shapes = 2 if program.floor is not None else program.curve != 1.0
+    options = types.Tuple((factors, number, number, whole, number, *[number] * shapes))
     numbers = types.Tuple([number] * len(program.numbers))
     of_rows = Form(rank, z or real)
     lengths = types.UniTuple(whole, rank)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
+import xgboost
 from numba import cuda
 
 import nbloss
@@ -15,7 +17,10 @@ from tests.cuda.nodriver import what_is_missing
 if missing := what_is_missing():
     pytest.skip(f"needs {missing}", allow_module_level=True)
 
-from tests.cuda.test_compile import SINGLE, add, assert_lean, fill
+from nbloss.gbm._curved import curved_rows
+from tests.cuda import standin
+from tests.cuda.fakes import Array
+from tests.cuda.test_compile import SINGLE, add, assert_lean, assert_lean_rows, fill, rows_code
 from tests.cuda.test_launch import launches as launches
 
 OBJECTIVES = [Objective(nbloss.BinaryFocal()), Objective(nbloss.Poisson(), "xgboost")]
@@ -28,6 +33,46 @@ def test_kernels_for_catboost(objective: Objective) -> None:
     assert_lean(code)
     assert code.count(r"\.f64") == 0
     assert_lean(add(ascending, "s", SINGLE, w=SINGLE))
+
+
+@pytest.mark.parametrize("labels", [np.dtype(np.int64), None], ids=["labels", "rows"])
+def test_kernels_of_rows_with_conventions_and_floors(labels: Any) -> None:
+    for floor in (None, 1e-16):
+        loss = curved_rows(nbloss.CrossEntropy(), 2.0, floor)
+        assert_lean_rows(rows_code(loss, "gh", SINGLE, labels=labels), SINGLE)
+
+
+def test_only_the_check_of_what_is_finite_waits(launches: Any) -> None:
+    y, z = Array(np.zeros(64, np.int64)), Array(np.zeros((64, 3), np.float32))
+    for is_checked in (False, True):
+        objective = Objective(nbloss.CrossEntropy(), "xgboost", check_finite=is_checked)
+        objective(y, z)
+        launches.clear()
+        before = standin.counts()
+        objective(y, z)
+        after = standin.counts()
+        waits = sum(after[kind] - before[kind] for kind in ("waits of the host", "copies"))
+        assert (len(launches) > 1) == (waits > 0) == is_checked
+
+
+class Data:
+    """What stands for a DMatrix: XGBoost itself finds that the driver is a stand-in."""
+
+    num_row = get_uint_info = None
+
+    def get_label(self) -> Any:
+        return np.ones(50, np.float32)
+
+    def get_weight(self) -> Any:
+        return np.ones(0, np.float32)
+
+
+def test_xgboost_takes_gradients_where_they_are() -> None:
+    found = Objective(nbloss.BinaryFocal(), device="cuda", check_finite=False)(np.zeros(50, np.float32), Data())
+    for a in found:
+        interface = json.loads(xgboost.core._grad_arrinf(a, 50))
+        assert interface["data"][0] == a.__cuda_array_interface__["data"][0]
+        assert interface["typestr"] == "<f4" and interface["shape"] == [50]
 
 
 def as_catboost_makes_it(a: Any) -> Any:

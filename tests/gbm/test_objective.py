@@ -185,6 +185,13 @@ def test_floors() -> None:
         np.testing.assert_allclose(Objective(loss)(Y, Z)[1], loss.hessian(Y, Z), rtol=1e-6)
 
 
+def test_rows_that_are_ignored_have_no_floor() -> None:
+    objective = Objective(nbloss.CrossEntropy(ignore_index=1), hessian_floor=0.5)
+    for w in (None, W):
+        hessian = objective(LABELS, ROWS, w)[1]
+        assert ((hessian == 0).all(-1) == (LABELS == 1)).all()
+
+
 def test_conventions_are_of_losses_that_there_are() -> None:
     names = {loss.__name__ for loss in nbloss.ALL}
     for table in (*hessians.POINTWISE.values(), *hessians.ROWS.values(), hessians.FLOORS, hessians.POSITIVE):
