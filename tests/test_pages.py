@@ -1,4 +1,4 @@
-"""The code blocks of the documentation run, but those for a device, and the rows of the table for scikit-learn hold."""
+"""The code blocks of the documentation run, but those for a device, and recipes for other libraries."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import re
 from typing import Any
 
 import matplotlib
-import numpy as np
 import pytest
-from sklearn import metrics
 
 import nbloss
 
@@ -38,33 +36,3 @@ def test_notebooks_run(path: pathlib.Path) -> None:
     for cell in json.loads(path.read_text())["cells"]:
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), path.name, "exec"), names)
-
-
-rng = np.random.default_rng(0)
-y, w = rng.exponential(size=20), rng.random(20)
-NUMBERS = {"y": y, "w": w, "p": y + rng.exponential(size=20)}
-CLASSES = {"y": rng.integers(0, 2, 20), "p": rng.random(20), "z": rng.normal(size=20)}
-ROWS = {"y": np.arange(20) % 4, "rows": rng.dirichlet(np.ones(4), 20)}
-LABELS = {"y": rng.integers(0, 2, 20), "p": rng.integers(0, 2, 20).astype(float)}
-
-
-def given_for(theirs: str) -> dict[str, Any]:
-    name = theirs.partition("(")[0]
-    if name in ("zero_one_loss", "jaccard_score"):
-        return LABELS
-    if name in ("hinge_loss", "brier_score_loss", "log_loss"):
-        return ROWS if "rows" in theirs else CLASSES
-    return NUMBERS
-
-
-ROWS_OF_TABLE = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|", (DOCS / "ecosystem.md").read_text(), re.MULTILINE)
-
-
-def test_the_table_is_found() -> None:
-    assert len(ROWS_OF_TABLE) == 12
-
-
-@pytest.mark.parametrize(("theirs", "ours"), ROWS_OF_TABLE)
-def test_rows_of_scikit_learn(theirs: str, ours: str) -> None:
-    names = {**vars(metrics), "nbloss": nbloss, "np": np, **given_for(theirs)}
-    assert eval(ours, names) == pytest.approx(eval(theirs, names), rel=1e-12)

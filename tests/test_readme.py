@@ -7,17 +7,20 @@ import re
 
 import pytest
 
+from nbloss.checking import _cupy
+
 ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+EXAMPLES = [
+    code
+    for code in re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    if "import cupy" not in code or _cupy() is not None  # tests/cuda runs its like in the simulator
+]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.split()[1])
 def test_example_runs(example: str) -> None:
-    code = compile(example, "README.md", "exec")
-    for package in re.findall(r"^import (\w+)", example, re.MULTILINE):
-        pytest.importorskip(package, reason=f"{package} is not installed")
-    exec(code, {})
+    exec(compile(example, "README.md", "exec"), {})
 
 
 def test_tables_are_current(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What a type checker must see of user code: checked by mypy in the continuous tests, and by pyright by hand."""
+"""What a type checker must see of user code: checked by mypy, and by pyright in tests/recipes."""
 
 from __future__ import annotations
 
