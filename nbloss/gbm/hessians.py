@@ -158,6 +158,8 @@ FLOOR = 1e-2
 
 def default_floor(name: str, convention: str) -> float:
     """Return the least Hessian of the loss of that name, minus infinity where none is needed."""
+    if convention == "xgboost" and name == "MultiQuantile":
+        return 1.0
     if convention not in ("exact", "gauss_newton") or name in POSITIVE:
         return 1e-16 if convention == "xgboost" else -math.inf
     return FLOORS.get(name, FLOOR)

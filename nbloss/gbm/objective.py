@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nbloss._place import on_device
-from nbloss.gbm import _data, hessians
+from nbloss.gbm import _data, _smoothed, hessians
 from nbloss.gbm._curved import Curved, curved_rows
 from nbloss.loss import Loss
 
@@ -36,7 +36,8 @@ class Objective:
     hessian : {"exact", "gauss_newton", "upper_bound", "xgboost", "lightgbm"}, default="exact"
         What trees get as second derivatives. ``"exact"``: what they are. ``"gauss_newton"``: without the curvature of
         the link. ``"upper_bound"``: of a parabola, or of a matrix, that is nowhere less. ``"xgboost"`` and
-        ``"lightgbm"``: what the built-in objective of that library takes. See :mod:`nbloss.gbm.hessians`.
+        ``"lightgbm"``: what the built-in objective of that library takes. See :mod:`nbloss.gbm.hessians`. For absolute
+        and quantile errors, XGBoost's from 3.4 on is also another gradient, which depends on all rows.
     hessian_floor : float or None, default=None
         The least Hessian of an element, before it is multiplied by its weight. None: what the loss needs, 1 if it has
         straight parts, 0.01 if it is flat or not convex somewhere, nothing if its Hessian is positive, and nothing for
@@ -132,9 +133,12 @@ class Objective:
         z = np.asarray(z)
         if out is None:
             out = np.empty_like(z, np.float32), np.empty_like(z, np.float32)
-        loss = self._for(z)
-        gradient, hessian = loss.gradient_and_hessian(y, z, w, out=out, **_data.in_groups(loss, groups))
-        self._raise_to_floor(hessian, y, w, groups)
+        if self._smooths:
+            gradient, hessian = _smoothed.derivatives(self.loss, y, z, w, out)
+        else:
+            loss = self._for(z)
+            gradient, hessian = loss.gradient_and_hessian(y, z, w, out=out, **_data.in_groups(loss, groups))
+            self._raise_to_floor(hessian, y, w, groups)
         if self.check_finite:
             self._check(y, z, w, gradient)
         return gradient, hessian
@@ -175,7 +179,9 @@ class Objective:
         if isinstance(loss, Rowwise) and loss.engine == "rowwise":
             loss = _curved_rows(loss, 1.0 if self._factor is None else self._factor(tuple(z.shape)[-1]), floor)
             floor = None
-        if self._of_elements is not None or floor is None:
+        if self._smooths:
+            gradient, hessian = _smoothed.derivatives(self.loss, y, z, w, out)
+        elif self._of_elements is not None or floor is None:
             gradient, hessian = loss.gradient_and_hessian(y, z, w, out=out, **_data.in_groups(loss, groups))
         else:
             given = {} if out is None else {"out": out[0]}
@@ -223,7 +229,14 @@ class Objective:
         """What multiplies the Hessians of rows, from the number of classes; None for nothing."""
         if self._of_elements is not None or self.hessian == "exact":
             return None
+        if self.hessian == "xgboost" and self._name == "MultiQuantile":  # whose Hessian is its floor
+            return None
         return self._known(hessians.ROWS.get(self.hessian, {}))
+
+    @functools.cached_property
+    def _smooths(self) -> bool:
+        """Whether gradients, too, are those of the XGBoost that is installed, which depend on all rows."""
+        return self.hessian == "xgboost" and self._name in _smoothed.LOSSES and _smoothed.is_built_in()
 
     def _known(self, known: Mapping[str, Any]) -> Any:
         name = self._name
@@ -270,6 +283,8 @@ class Objective:
 
     def calc_ders_range(self, approxes: Any, targets: Any, weights: Any) -> Any:
         """Return minus gradient and minus Hessian, an array of two columns, as CatBoost asks for them."""
+        if self._smooths:
+            raise ValueError(f"hessian must not be 'xgboost' for {self.loss!r} in CatBoost, which calls with some rows")
         n = len(approxes)
         targets, weights = _data.targets_for(self.loss, targets, weights)
         # with weights of the other sign, the kernel writes what CatBoost maximises

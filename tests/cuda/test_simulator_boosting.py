@@ -13,7 +13,7 @@ import xgboost
 from numba import config, cuda
 
 import nbloss
-from nbloss.gbm import Objective
+from nbloss.gbm import Objective, _smoothed
 
 if not config.ENABLE_CUDASIM:
     pytest.skip("needs numba's CUDA simulator: start with NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
@@ -174,3 +174,12 @@ def test_estimators_hand_over_arrays_alone() -> None:
     of_lightgbm = SimpleNamespace(get_label=lambda: Y, get_weight=lambda: None, get_group=lambda: None)
     with pytest.raises(ValueError, match="device must be 'cpu' for LightGBM"):
         objective(Z, of_lightgbm)
+
+
+def test_scales_of_all_residuals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_smoothed, "is_built_in", lambda: True)
+    for loss, z in ((nbloss.AbsoluteError(), Z), (nbloss.MultiQuantile(alphas=(0.3, 0.6)), np.stack([Z, -Z], -1))):
+        objective = Objective(loss, "xgboost")
+        found = objective(cuda.to_device(Y), cuda.to_device(z), cuda.to_device(W.astype(np.float32)))
+        for a, b in zip(found, objective(Y, z, W.astype(np.float32)), strict=True):
+            np.testing.assert_allclose(a.copy_to_host(), b, rtol=1e-5, atol=1e-6)

@@ -26,6 +26,7 @@ from tests.gbm.data import (
 )
 
 MANY = {"num_class": data.CLASSES}
+LEVELS = (0.2, 0.5, 0.9)
 
 # the loss, the targets, the name of the built-in objective and its parameters
 TO_XGBOOST: list[tuple[nbloss.Loss, Any, str, dict[str, Any]]] = [
@@ -36,6 +37,10 @@ TO_XGBOOST: list[tuple[nbloss.Loss, Any, str, dict[str, Any]]] = [
     (nbloss.Gamma(), POSITIVE, "reg:gamma", {}),
     (nbloss.Tweedie(power=1.5), COUNT, "reg:tweedie", {"tweedie_variance_power": 1.5}),
     (nbloss.CrossEntropy(), LABELS, "multi:softprob", MANY),
+    # before 3.4 XGBoost replaces the leaves of these, also beside a custom objective; since then it smooths gradients
+    (nbloss.AbsoluteError(), REAL, "reg:absoluteerror", {}),
+    (nbloss.Quantile(alpha=0.3), REAL, "reg:quantileerror", {"quantile_alpha": 0.3}),
+    (nbloss.MultiQuantile(alphas=LEVELS), REAL, "reg:quantileerror", {"quantile_alpha": list(LEVELS)}),
 ]
 TO_LIGHTGBM: list[tuple[nbloss.Loss, Any, str, dict[str, Any]]] = [
     (nbloss.HalfSquaredError(), REAL, "regression", {}),
