@@ -10,9 +10,10 @@ cuda/targets/kernel/pointwise_targets.cu, cuda/methods/leaves_estimation/descent
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -22,14 +23,15 @@ from nbloss.families.pointwise import Pointwise
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 
-class Derivatives(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Derivatives:
     """What CatBoost launches, for a loss that ascends."""
 
     loss: Pointwise
     takes_exposures: bool
     """Whether weights are the second target, and multiply nothing."""
 
-    def __getitem__(self, where: Any) -> Callable[..., None]:  # type: ignore[override]
+    def __getitem__(self, where: Any) -> Callable[..., None]:
         """Return what writes on the stream of *where*: blocks, threads and stream, of which ours are other blocks."""
         return functools.partial(self._write, where[2])
 
