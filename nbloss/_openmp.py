@@ -74,19 +74,20 @@ def _in_use() -> set[str]:
 
 
 @contextlib.contextmanager
-def shared() -> Iterator[None]:
+def shared() -> Iterator[bool]:
     """Lead numba, which starts its threads here, to the OpenMP that came with another package, if one is in use.
 
-    Not in a forked process, whose parent may have its threads. What numba sets for the calling thread is set back.
+    Gives whether it is. Not in a forked process, whose parent may have its threads. What numba sets for the calling
+    thread is set back.
     """
     global _led_to, _left
     library, before = None if is_forked() else _opened(), _in_use()
     if library is None:
-        yield
+        yield False
         return
     count, is_nested = library.omp_get_max_threads(), library.omp_get_nested()
     try:
-        yield
+        yield True
     finally:
         library.omp_set_num_threads(count)
         library.omp_set_nested(is_nested)

@@ -90,19 +90,18 @@ def _layer() -> str:
     with undivided:
         had_openmp = _openmp.is_forked() and any("/libgomp.so" in name for name in _openmp.loaded())
         wanted = str(numba.config.THREADING_LAYER).lower()
-        is_open = not _layers._is_initialized and wanted != "workqueue" and (wanted == "omp" or not _has_tbb())
-        with _openmp.shared() if is_open else contextlib.nullcontext():
-            numba.get_num_threads()
+        if not _layers._is_initialized:
+            with _openmp.shared() if wanted in ("default", "omp") else contextlib.nullcontext(False) as is_shared:
+                if not is_shared and wanted not in ("omp", "workqueue"):
+                    _find_tbb()
+                numba.get_num_threads()
         layer: str = numba.threading_layer()
     if layer == "omp" and had_openmp:  # the parent may have used it, and its threads are not in this process
         _is_barred = True
     return layer
 
 
-def _has_tbb() -> bool:
-    """Load tbb, also from this environment's folder of libraries, where pip puts it and the linker does not look."""
-    for path in (pathlib.Path(sys.prefix) / "lib" / "libtbb.so.12", "libtbb.so.12"):
-        with contextlib.suppress(OSError):
-            ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
-            return True
-    return False
+def _find_tbb() -> None:
+    """Load tbb from the folder of libraries of this environment, where pip puts it and the linker does not look."""
+    with contextlib.suppress(OSError):
+        ctypes.CDLL(str(pathlib.Path(sys.prefix) / "lib" / "libtbb.so.12"), ctypes.RTLD_GLOBAL)

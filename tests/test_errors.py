@@ -146,15 +146,17 @@ def test_infinity_follows_the_limit(loss: nbloss.Loss) -> None:
         np.testing.assert_allclose(got, exact, rtol=1e-14)
 
 
-@pytest.mark.parametrize("weight", [None, np.ones(50)])
-def test_short_cut_sees_shared_memory(weight: Any) -> None:
-    loss, room = nbloss.Huber(), np.zeros(149)
-    y, z, g, h = np.zeros(50), np.ones(50), room[:50], room[50:100]
+@pytest.mark.parametrize("n", [50, 50_000])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_short_cut_sees_shared_memory(is_weighted: bool, n: int) -> None:
+    loss, room = nbloss.Huber(), np.zeros(3 * n)
+    weight = np.ones(n) if is_weighted else None
+    y, z, g, h = np.zeros(n), np.ones(n), room[:n], room[n : 2 * n]
     for _ in range(2):  # the second call takes the short cut
         assert loss.gradient_and_hessian(y, z, weight, out=(g, h))[0] is g
         assert loss.gradient(y, z, weight, out=h) is h
     before = room.copy()
-    for out in ((g, g), (g, room[49:99]), (room[51:101], h), (y, g), (g, z)):
+    for out in ((g, g), (g, room[n - 1 : 2 * n - 1]), (room[n + 1 : 2 * n + 1], h), (y, g), (g, z)):
         with pytest.raises(ValueError, match="must not overlap"):
             loss.gradient_and_hessian(y, z, weight, out=out)
     for shared in (y, z) if weight is None else (y, z, weight):

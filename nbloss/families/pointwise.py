@@ -212,7 +212,7 @@ class Pointwise(Loss):
         compute = _arrays.DOUBLE if self.in_double else _arrays.computed_in(y.dtype, z.dtype, program.unbounded)
         backend.pointwise.run(program, letters, reduction == "mean", y, z, w, outs, compute)
         if key is not None and key not in self._shortcuts:
-            shortcut = backend.shortcut(program, letters, reduction == "mean", *key[2:], z.size)
+            shortcut = backend.shortcut(program, letters, reduction == "mean", *key[2:])
             if shortcut is not None:
                 self._shortcuts[key] = shortcut
         if out is None and reduced:

@@ -33,7 +33,7 @@ SINGLE = [*CASES, *ROW_CASES, *LINE_CASES, nbloss.MultiQuantile((0.1, 0.5, 0.8))
 ALL = [*SINGLE, *PAIR_CASES, *GROUP_CASES]
 FLOATS = ("f8", "f4", "f2", ">f8")
 TARGETS = ("f8", "f4", "i8", "i4", "i1", "u1", "?", "f2", "u2", ">f4")
-SPECIAL = (np.inf, -np.inf, np.nan, 0.0, 1.0, 1e-300, -1e-310, 1e30, 1e-40)
+SPECIAL = (np.inf, -np.inf, np.nan, 0.0, 1.0, 1e-300, 1e-310, 1e30, 1e-40)
 LAYOUTS = ("plain", "fortran", "reversed", "strided", "unaligned", "read-only", "moved", "broadcast", "list")
 
 
@@ -174,12 +174,13 @@ def in_types(
         dtypes = dtypes * len(made.predictions)
         zs = tuple(with_specials(draw, z, infinite).astype(t) for z, t in zip(made.predictions, dtypes, strict=False))
         ys = tuple(_typed(loss, draw, y, targets, infinite) for y in made.targets)
-        if not infinite:
-            zs = tuple(np.where(np.isinf(z), np.ones(1, z.dtype), z) for z in zs)  # too large for float16
-        if infinite:  # there is no limit where both are infinite
-            zs = (np.where(np.isinf(ys[0]) & (zs[0] == ys[0]), np.ones(1, zs[0].dtype), zs[0]),)
-        if isinstance(loss, nbloss.JensenShannon):  # nor, in the textbook line, at 0
-            zs = (np.where(zs[0] == 0, np.full(1, 0.5, zs[0].dtype), zs[0]),)
+        for z in zs:
+            if not infinite:
+                np.copyto(z, 1, where=np.isinf(z))  # too large for float16
+            else:  # there is no limit where both are infinite
+                np.copyto(z, 1, where=np.isinf(ys[0]) & (z == ys[0]))
+            if isinstance(loss, nbloss.JensenShannon):  # nor, in the textbook line, at 0
+                np.copyto(z, 0.5, where=z == 0)
     return made._replace(targets=ys, predictions=zs)
 
 
