@@ -5,6 +5,7 @@ Comments at the polynomials give the largest relative error that each adds to th
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -42,6 +43,7 @@ class Constants(NamedTuple):
     ln2_lo: float
     """ln 2 is ln2_hi + ln2_lo; neither is negative, so that products with 0 have the signs that keep -0."""
     smallest_normal: float
+    largest: float
     log_shift: float
     """0 as it comes from :func:`exponent_and_mantissa`."""
     power_low: float
@@ -64,6 +66,7 @@ CONSTANTS = {
         ln2_hi=0.6931471,
         ln2_lo=5.769999e-08,
         smallest_normal=2.0**-126,
+        largest=2.0**128 - 2.0**104,
         log_shift=2.0**23 + 127,
         power_low=-152.0,
         power_high=129.0,
@@ -80,6 +83,7 @@ CONSTANTS = {
         ln2_hi=0.6931471805599453,
         ln2_lo=2.3190468138462996e-17,
         smallest_normal=2.0**-1022,
+        largest=sys.float_info.max,
         log_shift=2.0**52 + 1023,
         power_low=-1080.0,
         power_high=1025.0,
@@ -242,6 +246,19 @@ atanh_tail = polynomial_of(
         ),
     }
 )
+
+
+@intrinsic
+def times_2_64(context: Any, x: Any) -> Any:
+    """Return 2^64 x for subnormal x, or 0, without a multiplication, of which processors begin fewer at a time."""
+    fraction, bias = FORMATS[x]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        real, integer = arguments[0].type, ir.IntType(x.bitwidth)
+        bits = builder.or_(builder.bitcast(arguments[0], integer), integer(65 << fraction))
+        return builder.fsub(builder.bitcast(bits, real), ir.Constant(real, 2.0 ** (65 - bias)))
+
+    return x(x), generate
 
 
 @intrinsic

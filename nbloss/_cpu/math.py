@@ -33,6 +33,7 @@ from nbloss._cpu.formats import (
     log_tail_unit,
     power_of_2,
     select,
+    times_2_64,
     two_factors,
 )
 from nbloss._cpu.formats import fused as _fma
@@ -196,7 +197,8 @@ def _log_of_parts(f: Any, minus_k: Any) -> Any:
 def _log_at_edges(x: Any, result: Any) -> Any:
     """Return what the logarithm of x is where its parts have no meaning, else the result."""
     real = type(x)
-    result = select(x < real(math.inf), result, x)
+    beyond = x - constants(x).largest  # infinite where x is, else less than any logarithm; a comparison costs more
+    result = select(result > beyond, result, beyond)
     return select(x > real(0), result, select(x == real(0), real(-math.inf), real(math.nan)))
 
 
@@ -204,7 +206,7 @@ def _log_at_edges(x: Any, result: Any) -> Any:
 def log(x: Any) -> Any:
     real, c = type(x), constants(x)
     subnormal = x < c.smallest_normal
-    shifted, mantissa, _ = exponent_and_mantissa(select(subnormal, x * real(2.0**64), x))
+    shifted, mantissa, _ = exponent_and_mantissa(select(subnormal, times_2_64(x), x))
     minus_k = c.log_shift - shifted
     minus_k = select(subnormal, minus_k + real(64), minus_k)
     return _log_at_edges(x, _log_of_parts(mantissa - real(1), minus_k))
@@ -260,7 +262,7 @@ def log1p_unit_words(x: Any) -> Any:
 def log2(x: Any) -> Any:
     real, c = type(x), constants(x)
     subnormal = x < c.smallest_normal
-    shifted, m = exponent_and_centred_mantissa(select(subnormal, x * real(2.0**64), x))
+    shifted, m = exponent_and_centred_mantissa(select(subnormal, times_2_64(x), x))
     k = shifted - c.log_shift
     k = select(subnormal, k - real(64), k)
     f = m - real(1)
@@ -279,7 +281,7 @@ def _log2_words(x: Any) -> Any:
     """
     real, c, one, three = type(x), constants(x), type(x)(1), type(x)(3)
     subnormal = x < c.smallest_normal
-    shifted, m = exponent_and_centred_mantissa(select(subnormal, x * real(2.0**64), x))
+    shifted, m = exponent_and_centred_mantissa(select(subnormal, times_2_64(x), x))
     k = shifted - c.log_shift
     k = select(subnormal, k - real(64), k)
     f, divisor = m - one, m + one
