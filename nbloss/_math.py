@@ -52,6 +52,25 @@ def exp_minus(x: Real) -> Real:
 
 
 @_primitive
+def exp_minus_fraction(x: Real) -> tuple[Real, Real, Real]:
+    """Return (p, q, factor) with exp(-x) = factor * p / q for x >= 0, where q is between 1 and 3.
+
+    The factor is 1 for x up to 87. Beyond, exp(-x) underflows where its product with another number does not; p / q is
+    still nothing beside 1. What is returned takes fewer operations than the quotient, which formulas as often need not.
+    """
+    real = type(x)
+    is_far = x > real(87)
+    return exp(real(48) - x if is_far else -x), real(1), real(1.4251640827409352e-21 if is_far else 1)
+
+
+@_primitive
+def exp_expm1_minus_fraction(x: Real) -> tuple[Real, Real, Real, Real]:
+    """Return (p, m, q, factor) with (p, q, factor) as of :func:`exp_minus_fraction`, and exp(-x) - 1 = m / q."""
+    p, q, factor = exp_minus_fraction(x)
+    return p, expm1(-x), q, factor
+
+
+@_primitive
 def exp_minus_words(x: Real) -> tuple[Real, Real]:
     """Return exp(-x) for x >= 0, and what its rounding took away, as far as the target knows it."""
     return exp(-x), type(x)(0)
@@ -115,9 +134,21 @@ def log1p(x: Real) -> Real:
 
 
 @_primitive
+def log1p_positive(x: Real) -> Real:
+    """Return log(1 + x) for x >= 0 only, which is cheaper than :func:`log1p`."""
+    return log1p(x)
+
+
+@_primitive
 def log1p_unit(x: Real) -> Real:
     """Return log(1 + x) for 0 <= x <= 1 only, which is cheaper than :func:`log1p`."""
     return log1p(x)
+
+
+@_primitive
+def log1p_fraction(p: Real, q: Real) -> Real:
+    """Return log(1 + p / q) for 0 <= p <= q, to within 3 ulp."""
+    return log1p(p / q)
 
 
 @_primitive
@@ -159,9 +190,9 @@ def sqrt(x: Real) -> Real:
 
 
 PRIMITIVES = (
-    fma, exp, exp_difference, exp_expm1, exp_expm1_minus, exp_minus, exp_minus_words, exp_sum,
-    expm1, expm1_minus_words,
-    log, log1m_unit, log1p, log1p_unit, log1p_unit_words, log2, log_unit, power, sqrt,
+    fma, exp, exp_difference, exp_expm1, exp_expm1_minus, exp_expm1_minus_fraction, exp_minus, exp_minus_fraction,
+    exp_minus_words, exp_sum, expm1, expm1_minus_words,
+    log, log1m_unit, log1p, log1p_fraction, log1p_positive, log1p_unit, log1p_unit_words, log2, log_unit, power, sqrt,
 )  # fmt: skip
 """The functions that each target has on its own; every other one is compiled as it stands."""
 

@@ -13,7 +13,18 @@ from numba.extending import register_jitable
 import nbloss._cpu.math  # noqa: F401 registers the primitives with numba
 from nbloss import _math
 from nbloss._compile import INLINE, inlined
-from nbloss._math import sigmoids, softplus, tanh
+from nbloss._math import exp_expm1_minus_fraction, exp_minus_fraction, sigmoids, softplus, tanh
+
+
+def _exp_minus_by_fraction(x: Any) -> Any:
+    p, q, factor = exp_minus_fraction(x)
+    return p / q * factor
+
+
+def _expm1_minus_by_fraction(x: Any) -> Any:
+    _, m, q, _ = exp_expm1_minus_fraction(x)
+    return m / q
+
 
 # name: (the function, the same as float64 knows it: with 29 bits more)
 LIBM: dict[str, tuple[Callable[..., Any], Callable[[float], float]]] = {
@@ -24,6 +35,10 @@ LIBM: dict[str, tuple[Callable[..., Any], Callable[[float], float]]] = {
     "log1p": (lambda x: _math.log1p(x), lambda x: math.log1p(x)),
     "log1p_unit": (lambda x: _math.log1p_unit(x), lambda x: math.log1p(x)),
     "log_unit": (lambda x: _math.log_unit(x), lambda x: math.log(x)),
+    "log1p_positive": (lambda x: _math.log1p_positive(x), lambda x: math.log1p(x)),
+    "log1p_fraction": (lambda x: _math.log1p_fraction(x, np.float32(1)), lambda x: math.log1p(x)),
+    "exp_minus_fraction": (_exp_minus_by_fraction, lambda x: math.exp(-x)),
+    "exp_expm1_minus_fraction": (_expm1_minus_by_fraction, lambda x: math.expm1(-x)),
     "log1m_unit": (lambda x: _math.log1m_unit(x), lambda x: math.log1p(-x)),
     "log2": (lambda x: _math.log2(x), lambda x: math.log2(x)),
     "sqrt": (lambda x: _math.sqrt(x), lambda x: math.sqrt(x)),

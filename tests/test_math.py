@@ -26,6 +26,14 @@ def sum_of(words: Any) -> Any:
     return words[0] + words[1]
 
 
+def value_of(fraction: Any) -> Any:
+    return fraction[0] / fraction[1] * fraction[2]
+
+
+def part_of(fraction: Any) -> Any:
+    return fraction[1] / fraction[2]
+
+
 # name: (the function of three operands of which most ignore some, the same in mpmath)
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "fma": (lambda a, b, c: _math.fma(a, b, c), lambda a, b, c: a * b + c),
@@ -49,6 +57,13 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "sigmoids[1]": (lambda a, b, c: _math.sigmoids(a)[1], lambda a, b, c: 1 / (1 + mp.exp(a))),
     "softplus": (lambda a, b, c: _math.softplus(a), lambda a, b, c: mp.log1p(mp.exp(a))),
     "tanh": (lambda a, b, c: _math.tanh(a), lambda a, b, c: mp.tanh(a)),
+    "exp_minus_fraction": (lambda a, b, c: value_of(_math.exp_minus_fraction(a)), lambda a, b, c: mp.exp(-a)),
+    "exp_expm1_minus_fraction": (
+        lambda a, b, c: part_of(_math.exp_expm1_minus_fraction(a)),
+        lambda a, b, c: mp.expm1(-a),
+    ),
+    "log1p_positive": (lambda a, b, c: _math.log1p_positive(a), lambda a, b, c: mp.log1p(a)),
+    "log1p_fraction": (lambda a, b, c: _math.log1p_fraction(a, type(a)(1)), lambda a, b, c: mp.log1p(a)),
     "exp_minus_words": (lambda a, b, c: sum_of(_math.exp_minus_words(a)), lambda a, b, c: mp.exp(-a)),
     "expm1_minus_words": (lambda a, b, c: sum_of(_math.expm1_minus_words(a)), lambda a, b, c: mp.expm1(-a)),
     "log1p_unit_words": (lambda a, b, c: sum_of(_math.log1p_unit_words(a)), lambda a, b, c: mp.log1p(a)),
@@ -61,13 +76,17 @@ DOMAINS = {
     "log1p": (-1, np.inf),
     "sqrt": (0, np.inf),
     "exp_minus": (0, np.inf),
+    "exp_minus_fraction": (0, np.inf),
+    "exp_expm1_minus_fraction": (0, np.inf),
+    "log1p_positive": (0, np.inf),
 }
 DOMAINS |= dict.fromkeys(
     ("exp_minus_words", "expm1_minus_words", "exp_expm1_minus[0]", "exp_expm1_minus[1]"), (0, np.inf)
 )
-DOMAINS |= dict.fromkeys(("log_unit", "log1p_unit", "log1p_unit_words", "log1m_unit"), (0, 1))
+DOMAINS |= dict.fromkeys(("log_unit", "log1p_unit", "log1p_unit_words", "log1p_fraction", "log1m_unit"), (0, 1))
+FRACTIONS = ("exp_minus_fraction", "exp_expm1_minus_fraction", "log1p_fraction")  # of which a loss is made, not more
 FLUSHED = ("exp_minus", "exp_expm1_minus[0]")
-ULP = dict.fromkeys(PRIMITIVES, 1.5) | {"fma": 0.5, "sqrt": 0.5, "power": 2}
+ULP = dict.fromkeys(PRIMITIVES, 1.5) | {"fma": 0.5, "sqrt": 0.5, "power": 2} | dict.fromkeys(FRACTIONS, 2.5)
 ULP |= dict.fromkeys(("sigmoids[0]", "sigmoids[1]", "softplus", "tanh"), 1.5)
 
 INF, NAN = math.inf, math.nan
@@ -79,6 +98,9 @@ EDGES = {
     "log": [(0, -INF), (-0.0, -INF), (INF, INF), (-INF, NAN), (NAN, NAN), (-1, NAN), (-1e-40, NAN), (1, 0)],
     "log2": [(0, -INF), (-0.0, -INF), (INF, INF), (-INF, NAN), (NAN, NAN), (-1, NAN), (1, 0), (8, 3), (0.25, -2)],
     "log1p": [(0, 0), (-0.0, -0.0), (INF, INF), (-INF, NAN), (NAN, NAN), (-1, -INF), (-1.5, NAN), (-1e30, NAN)],
+    "log1p_positive": [(0, 0), (-0.0, -0.0), (INF, INF), (NAN, NAN), (1, math.log(2))],
+    "exp_expm1_minus_fraction": [(0, -0.0), (INF, -1), (NAN, NAN), (1e4, -1)],
+    "exp_minus_fraction": [(0, 1), (INF, 0), (NAN, NAN), (1e4, 0), (1, 1 / E)],
     "log1p_unit": [(0, 0), (NAN, NAN), (1, math.log(2))],
     "log_unit": [(0, -INF), (-0.0, -INF), (1, 0)],
     "log1m_unit": [(0, -0.0), (1, -INF), (0.5, -math.log(2))],
@@ -115,6 +137,8 @@ def compiled() -> Callable[[str], Callable[..., Any]]:
     """Return a loop over arrays for each function, compiled once."""
     loops: dict[str, Callable[..., Any]] = {}
     register_jitable(sum_of)
+    register_jitable(value_of)
+    register_jitable(part_of)
     for function in (_math.sigmoids, _math.softplus, _math.tanh):
         inlined(function)
 
@@ -300,19 +324,24 @@ LONG: dict[str, Callable[..., Any]] = {
     "sigmoids[0]": lambda x: 1 / (1 + np.exp(-x)),
     "sigmoids[1]": lambda x: 1 / (1 + np.exp(x)),
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))),
+    "exp_expm1[0]": np.exp,
+    "exp_expm1[1]": np.expm1,
+    "log1p_positive": np.log1p,
 }
+
+
+OF_MINUS: dict[str, Callable[..., Any]] = dict.fromkeys((*FLUSHED, "exp_minus_words", "exp_minus_fraction"), np.exp)
+OF_MINUS |= dict.fromkeys(("expm1_minus_words", "exp_expm1_minus[1]", "exp_expm1_minus_fraction"), np.expm1)
+OF_MINUS["log1m_unit"] = np.log1p
 
 
 def longdouble_reference(name: str) -> Callable[..., Any]:
     """Return the function of NumPy that has eleven bits more than float64."""
     if name in LONG:
         return LONG[name]
-    if name in (*FLUSHED, "exp_minus_words", "expm1_minus_words", "exp_expm1_minus[1]", "log1m_unit"):
-        function = np.exp if name in (*FLUSHED, "exp_minus_words") else np.log1p if name == "log1m_unit" else np.expm1
-        return lambda x: function(-x)
-    numpy_name = {"exp_expm1[0]": "exp", "exp_expm1[1]": "expm1", "log1p_unit": "log1p", "log_unit": "log"}
-    numpy_name["log1p_unit_words"] = "log1p"
-    return getattr(np, numpy_name.get(name, name))  # type: ignore[no-any-return]
+    if name in OF_MINUS:
+        return lambda x: OF_MINUS[name](-x)
+    return getattr(np, re.sub("(_unit|_words|_fraction)+$", "", name))  # type: ignore[no-any-return]
 
 
 SWEPT = [name for name in FUNCTIONS if name not in ("fma", "exp_sum")]

@@ -46,6 +46,8 @@ class Constants(NamedTuple):
     largest: float
     log_shift: float
     """0 as it comes from :func:`exponent_and_mantissa`."""
+    fraction_high: float
+    """Some number so high that the exp of its negative times 2^69 would be subnormal, but 2^k has a place."""
     power_low: float
     """Some number so low that 2 to the power of it is 0 ..."""
     power_high: float
@@ -68,6 +70,7 @@ CONSTANTS = {
         smallest_normal=2.0**-126,
         largest=2.0**128 - 2.0**104,
         log_shift=2.0**23 + 127,
+        fraction_high=136.0,
         power_low=-152.0,
         power_high=129.0,
         third_hi=0.9617967,
@@ -85,6 +88,7 @@ CONSTANTS = {
         smallest_normal=2.0**-1022,
         largest=sys.float_info.max,
         log_shift=2.0**52 + 1023,
+        fraction_high=757.0,
         power_low=-1080.0,
         power_high=1025.0,
         third_hi=0.9617966939259756,
@@ -163,6 +167,21 @@ EXP_TAIL: dict[Any, tuple[float, ...]] = {
     ),
 }
 exp_tail = polynomial_of(EXP_TAIL)
+
+# r coth(r / 2) by powers of r^2: 2^-30.8 and 2^-62.2 of exp(r)
+r_coth_half = polynomial_of(
+    {
+        types.float32: (2.0, 0.16666618, -0.00276601),
+        types.float64: (
+            2.0,
+            0.16666666666666555,
+            -0.0027777777776695814,
+            6.613756249876602e-05,
+            -1.6533836822697252e-06,
+            4.136033151963932e-08,
+        ),
+    }
+)
 
 # R(z) / z where log(1 + f) = f - s (f - R(s^2)), for -1/4 <= f <= 1/2, z <= 0.04: 2^-28.3 and 2^-55.8
 log_tail = polynomial_of(

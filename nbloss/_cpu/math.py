@@ -7,6 +7,7 @@ Methods (W. J. Cody, W. Waite: Software Manual for the Elementary Functions, 198
 
 * exp: x = k ln 2 + r with |r| <= ln 2 / 2, a polynomial for exp(r), and 2^k as two factors, since neither the
   largest nor the subnormal results are reached with one.
+* exp as a fraction: exp(r) = (c + r) / (c - r) with c = r coth(r / 2), which is even.
 * log: x = 2^k (1 + f) with 0.75 <= 1 + f < 1.5, and log(1 + f) = f - s (f - R(s^2)) with s = f / (2 + f).
 * power: the logarithm to base 2 in two words, so that what an exponent of a thousand multiplies is still exact.
 """
@@ -32,6 +33,7 @@ from nbloss._cpu.formats import (
     log_tail,
     log_tail_unit,
     power_of_2,
+    r_coth_half,
     select,
     times_2_64,
     two_factors,
@@ -82,6 +84,27 @@ def exp_minus(x: Any) -> Any:
     r = _fma(k, -c.ln2_lo, _fma(k, -c.ln2_hi, -x))
     power = power_of_2(shifted)
     return _fma(_fma(r * r, exp_tail(r), r), power, power)
+
+
+@_implements(_math.exp_minus_fraction)
+def exp_minus_fraction(x: Any) -> Any:
+    p, _, q, factor = _math.exp_expm1_minus_fraction(x)
+    return p, q, factor
+
+
+@_implements(_math.exp_expm1_minus_fraction)
+def exp_expm1_minus_fraction(x: Any) -> Any:
+    real, c = type(x), constants(x)
+    is_far = x > real(87)
+    x = select(x > c.fraction_high, c.fraction_high, x)
+    shifted = _fma(x, -c.log2_e, c.exp_minus_shift)
+    k = shifted - c.exp_minus_shift
+    r = _fma(k, -c.ln2_lo, _fma(k, -c.ln2_hi, -x))
+    even = r_coth_half(r * r)
+    power = power_of_2(select(is_far, shifted + real(69), shifted))
+    p, q = (even + r) * power, even - r
+    # the difference is exact but for what both have lost, which counts where they are alike
+    return p, select(k == real(0), r + r, p - q), q, select(is_far, real(2.0**-69), real(1))
 
 
 @_implements(_math.exp_minus_words)
@@ -222,6 +245,16 @@ def log1p(x: Any) -> Any:
     return _log_at_edges(y, _log_of_parts(real(0.25) * f4, c.log_shift - shifted))
 
 
+@_implements(_math.log1p_positive)
+def log1p_positive(x: Any) -> Any:
+    real, c = type(x), constants(x)
+    y = real(1) + x
+    shifted, _, scale = exponent_and_mantissa(y)
+    f4 = _fma(scale, x, -(real(4) - scale))  # as in log1p
+    result, beyond = _log_of_parts(real(0.25) * f4, c.log_shift - shifted), y - c.largest
+    return select(result > beyond, result, beyond)
+
+
 @_implements(_math.log_unit)
 def log_unit(x: Any) -> Any:
     real, c = type(x), constants(x)
@@ -244,6 +277,13 @@ def log1p_unit(x: Any) -> Any:
     s = x / (type(x)(2) + x)
     z = s * s
     return _fma(s, _fma(z, log_tail_unit(z), -x), x)
+
+
+@_implements(_math.log1p_fraction)
+def log1p_fraction(p: Any, q: Any) -> Any:
+    s = p / (p + (q + q))
+    z = s * s
+    return _fma(s * z, log_tail_unit(z), s + s)
 
 
 @_implements(_math.log1p_unit_words)

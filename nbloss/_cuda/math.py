@@ -52,6 +52,19 @@ def exp_minus(x: Any) -> Any:
     return math.exp(-x)
 
 
+@_implements(_math.exp_minus_fraction)
+def exp_minus_fraction(x: Any) -> Any:
+    real = type(x)
+    is_far = x > real(87)
+    return math.exp(real(48) - x if is_far else -x), real(1), real(1.4251640827409352e-21) if is_far else real(1)
+
+
+@_implements(_math.exp_expm1_minus_fraction)
+def exp_expm1_minus_fraction(x: Any) -> Any:
+    p, q, factor = _math.exp_minus_fraction(x)
+    return p, math.expm1(-x), q, factor
+
+
 @_implements(_math.exp_minus_words)
 def exp_minus_words(x: Any) -> Any:
     return math.exp(-x), type(x)(0)
@@ -107,9 +120,19 @@ def log1p(x: Any) -> Any:
     return math.log1p(x)
 
 
+@_implements(_math.log1p_positive)
+def log1p_positive(x: Any) -> Any:
+    return math.log1p(x)
+
+
 @_implements(_math.log1p_unit)
 def log1p_unit(x: Any) -> Any:
     return math.log1p(x)
+
+
+@_implements(_math.log1p_fraction)
+def log1p_fraction(p: Any, q: Any) -> Any:
+    return math.log1p(p / q)
 
 
 @_implements(_math.log1p_unit_words)

@@ -3,21 +3,23 @@
 ``-positive * log(p) - negative * log(1 - p)``
 """
 
-from nbloss._math import exp_minus, fma, log1m_unit, log1p_unit, log_unit
-from nbloss.losses.binary._logit import power_of_1_plus, pull, times, times_distance, with_sign
+from nbloss._math import exp_minus_fraction, fma, log1m_unit, log1p_fraction, log_unit
+from nbloss.losses.binary._logit import times, times_distance, with_sign
 
 
-def from_logit(z: float, label: float, weight: float, negative: float) -> tuple[float, float, float]:
-    """Return the cross-entropy and its derivatives by the logit *z* of p, where *positive* is ``weight * label``."""
-    zero, one = type(z)(0), type(z)(1)
+def from_logit(z: float, label: float, weight: float, negative: float, both: float) -> tuple[float, float, float]:
+    """Return the cross-entropy and its derivatives by the logit *z* of p.
+
+    *positive* is ``weight * label``, and *both* is ``positive + negative``, which some losses know to be 1.
+    """
     positive = weight * label
-    ahead, behind = (positive, negative) if z > zero else (negative, positive)
-    x, shrink = pull(z)
-    e = exp_minus(x)
-    both = (positive + negative) * shrink
-    value = fma(both, log1p_unit(e), times_distance(z, abs(z), label, weight, negative))
-    gradient = fma(-(ahead * shrink), e, behind) / (one + e)
-    return value, with_sign(gradient, z), both * (e / power_of_1_plus(e, 2))
+    ahead, behind = (positive, negative) if z > type(z)(0) else (negative, positive)
+    e, unit, shrink = exp_minus_fraction(abs(z))
+    both = both * shrink
+    value = fma(both, log1p_fraction(e, unit), times_distance(z, abs(z), label, weight, negative))
+    whole = e + unit
+    gradient = fma(-(ahead * shrink), e, behind * unit) / whole
+    return value, with_sign(gradient, z), both * (e * unit / (whole * whole))
 
 
 def from_probability(p: float, positive: float, negative: float) -> tuple[float, float, float]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from nbloss._math import fma, log1p
+from nbloss._math import fma, log1p_positive
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import POSITIVE, param
 from nbloss.losses.regression._residual import distance, residual
@@ -83,4 +83,4 @@ def _near(a: float, lost: float, c: float) -> float:
 
 def _far(a: float, c: float) -> float:
     """Return the same for a > c."""
-    return a - c * log1p(min(a / c, type(a)(1e30)))
+    return a - c * log1p_positive(min(a / c, type(a)(1e30)))

@@ -4,9 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from nbloss._math import exp_expm1_minus, fma, log1p_unit
+from nbloss._math import exp_expm1_minus_fraction, fma, log1p_fraction
 from nbloss.families.pointwise import Pointwise
-from nbloss.losses.binary._logit import pull
 from nbloss.losses.regression._residual import residual
 
 LOG_2 = 0.6931471805599453
@@ -35,14 +34,15 @@ class LogCosh(Pointwise):
         zero, one, two = real(0), real(1), real(2)
         r, lost = residual(y, z)
         a = abs(r)
-        x, shrink = pull(two * r)
-        e, m = exp_expm1_minus(x)  # as good as those of two * a, but in the Hessian, which has no other term
+        e, less, unit, shrink = exp_expm1_minus_fraction(two * a)  # exp(-2 a) and expm1(-2 a) are e and less by unit
         is_near = a < one
         # cosh(a) - 1 from a series, since the difference cancels and the square of sinh(a / 2) doubles its error
-        value = log1p_unit(_cosh_minus_1(r, lost) if is_near else e) + (zero if is_near else a - real(LOG_2))
-        tanh = m / (one + e)
+        part, of = _cosh_minus_1(r, lost) if is_near else e, one if is_near else unit
+        value = log1p_fraction(part, of) + (zero if is_near else a - real(LOG_2))
+        whole = e + unit
+        tanh = less / whole
         tanh = tanh if r < zero else -tanh
-        hessian = real(4) * shrink * e / fma(e, e + two, one)
+        hessian = real(4) * shrink * (e * unit / (whole * whole))
         # far out, it feels the residual's rounding error 2 * a times
         hessian = hessian - hessian * (two * lost * tanh) if hessian > zero else zero
         return value, tanh, hessian

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbloss import _statistics
-from nbloss._math import fma, log1p
+from nbloss._math import fma, log1p_positive
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import Domain, Interval
 from nbloss.losses.regression._residual import is_finite
@@ -52,7 +52,7 @@ class SquaredLogarithmicError(Pointwise):
         u = (a * real(2.0**-66) if overflows else a * quarter) * by_low
         remainder = (fma(-u, b, a) + fma(-u, b_lost, a_lost)) * (quarter * by_high)
         remainder = remainder if is_finite(remainder) else zero  # where a is infinite
-        d = log1p(u) + (real(64 * LOG_2) if overflows else remainder)
+        d = log1p_positive(u) + (real(64 * LOG_2) if overflows else remainder)
         d = d if z > y else -d
         by_z = by_high if z > y else by_low
         gradient = real(0.5) * (d * by_z)
