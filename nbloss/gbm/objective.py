@@ -221,7 +221,7 @@ class Objective:
         if self.hessian != "gauss_newton":
             return self._known(hessians.POINTWISE[self.hessian])
         if loss.link not in hessians.GAUSS_NEWTON:
-            raise ValueError(f"hessian='gauss_newton' is known for other links, got {loss}")
+            raise ValueError(f"hessian='gauss_newton' is known for the links identity, sigmoid and exp, got {loss}")
         return hessians.GAUSS_NEWTON[loss.link]
 
     @functools.cached_property

@@ -17,6 +17,7 @@ from tests.cuda.nodriver import what_is_missing
 if missing := what_is_missing():
     pytest.skip(f"needs {missing}", allow_module_level=True)
 
+from nbloss.gbm import _device, _smoothed
 from nbloss.gbm._curved import curved_rows
 from tests.cuda import standin
 from tests.cuda.fakes import Array
@@ -40,6 +41,19 @@ def test_kernels_of_rows_with_conventions_and_floors(labels: Any) -> None:
     for floor in (None, 1e-16):
         loss = curved_rows(nbloss.CrossEntropy(), 2.0, floor)
         assert_lean_rows(rows_code(loss, "gh", SINGLE, labels=labels), SINGLE)
+
+
+def test_kernels_beside_those_of_losses() -> None:
+    for loss, want in (
+        (_device._Raised(0.1), "v"),
+        (_smoothed._AbsoluteError(1.0), "gh"),
+        (_smoothed._Quantile(0.3, 1.0), "gh"),
+    ):
+        code = fill(loss, want, SINGLE, w=SINGLE)
+        assert_lean(code)
+        assert code.count(r"\.f64") == 0
+    for loss in (_device._Difference(), _smoothed._Root()):
+        assert_lean(add(loss, "s", SINGLE))
 
 
 def test_only_the_check_of_what_is_finite_waits(launches: Any) -> None:
