@@ -131,6 +131,12 @@ The trees of all classes grow at once. Twice the diagonal of the softmax is an u
 Gershgorin's circles; K / (K - 1) is J. Friedman's, *Greedy Function Approximation*, Ann. Statist. 29 (2001), 1189-1232.
 """
 
+GROUPS: Mapping[str, Mapping[str, float]] = {
+    "xgboost": {"LambdaRank": 2.0, "RankNet": 2.0},
+    "lightgbm": {"LambdaRank": 1.0, "XeNDCG": 1.0},
+}
+"""By convention and loss: what multiplies the Hessian of losses that rank; XGBoost takes twice the diagonal."""
+
 FLOORS: Mapping[str, float] = {
     "AbsoluteError": 1.0,
     "Hinge": 1.0,

@@ -74,7 +74,7 @@ class Objective:
             raise ValueError(f"hessian_floor must be a finite number or None, got {self.hessian_floor!r}")
         if self.device not in ("cpu", "cuda"):
             raise ValueError(f"device must be 'cpu' or 'cuda', got {self.device!r}")
-        _ = self._of_elements, self._factor  # raises if there is no such Hessian
+        _ = self._of_elements, self._factor, self._of_groups  # raises if there is no such Hessian
 
     @property
     def __name__(self) -> str:
@@ -138,6 +138,8 @@ class Objective:
         else:
             loss = self._for(z)
             gradient, hessian = loss.gradient_and_hessian(y, z, w, out=out, **_data.in_groups(loss, groups))
+            if self._of_groups != 1:
+                hessian *= self._of_groups
             self._raise_to_floor(hessian, y, w, groups)
         if self.check_finite:
             self._check(y, z, w, gradient)
@@ -174,6 +176,8 @@ class Objective:
         from nbloss.families.rowwise import Rowwise
         from nbloss.gbm import _device
 
+        if self._of_groups != 1:
+            raise ValueError(f"hessian must be 'exact' for {self.loss!r} on a CUDA device, got {self.hessian!r}")
         y, w = _data.targets_for(self.loss, y, w)
         loss, floor = self._of_elements or self.loss, None if self._floor == -math.inf else self._floor
         if isinstance(loss, Rowwise) and loss.engine == "rowwise":
@@ -227,7 +231,7 @@ class Objective:
     @functools.cached_property
     def _factor(self) -> Callable[[int], float] | None:
         """What multiplies the Hessians of rows, from the number of classes; None for nothing."""
-        if self._of_elements is not None or self.hessian == "exact":
+        if self._of_elements is not None or self._in_groups or self.hessian == "exact":
             return None
         if self.hessian == "xgboost" and self._name == "MultiQuantile":  # whose Hessian is its floor
             return None
@@ -237,6 +241,20 @@ class Objective:
     def _smooths(self) -> bool:
         """Whether gradients, too, are those of the XGBoost that is installed, which depend on all rows."""
         return self.hessian == "xgboost" and self._name in _smoothed.LOSSES and _smoothed.is_built_in()
+
+    @functools.cached_property
+    def _of_groups(self) -> float:
+        """What multiplies the Hessians of a loss of groups."""
+        if not self._in_groups or self.hessian == "exact":
+            return 1.0
+        factor: float = self._known(hessians.GROUPS.get(self.hessian, {}))
+        return factor
+
+    @functools.cached_property
+    def _in_groups(self) -> bool:
+        from nbloss.families.grouped import Grouped
+
+        return isinstance(self.loss, Grouped)
 
     def _known(self, known: Mapping[str, Any]) -> Any:
         name = self._name
