@@ -20,7 +20,7 @@ def is_bfloat16(dtype: np.dtype[Any]) -> bool:
 
 def check_reduction(reduction: str) -> None:
     """Raise unless *reduction* is one of the three."""
-    if reduction not in REDUCTIONS:
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
 
 

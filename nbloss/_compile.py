@@ -33,6 +33,9 @@ INLINE = {"forceinline": True, "error_model": "numpy"}
 
 PACKAGE = pathlib.Path(__file__).parent
 
+IN_PYTHON = ("pointwise", "lists", "pairs")
+"""Modules of kernels that also run as plain Python; others have vectors, or helpers that only numba can tell apart."""
+
 
 @functools.cache
 def fingerprint() -> str:
@@ -100,8 +103,16 @@ def compiled(
     """Compile *kernel*, made for *formula* and named by *parts*, for one signature, or load it from the disk.
 
     What is *parallel* comes as a function that goes through the gate of :mod:`nbloss._parallel`; its serial twin is
-    compiled when it is first needed.
+    compiled when it is first needed. With ``NUMBA_DISABLE_JIT``, kernels are plain Python, to be stepped through, but
+    for those that work in registers.
     """
+    if config.DISABLE_JIT:
+        if kernel.__module__.rpartition(".")[2] not in IN_PYTHON:
+            raise NotImplementedError(
+                "NUMBA_DISABLE_JIT must not be set but for losses of elements and of ranked lists, since other kernels "
+                f"are no Python, got it set to {config.DISABLE_JIT}"
+            )
+        return kernel
     name = ".".join(map(str, (formula.__module__, formula.__qualname__, *parts, "parallel" if parallel else "serial")))
     function = types.FunctionType(kernel.__code__, kernel.__globals__, name, kernel.__defaults__, kernel.__closure__)
     function.__qualname__ = name

@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 LAYERS = ("omp", "tbb", "workqueue")
 SCENES = (
     "python_threads", "joblib_threads_and_forks", "joblib_processes", "spawned", "forked_after_use",
-    "forked_before_use", "forked_during_a_call", "dask_threads", "catboost_threads", "own_kernels",
+    "forked_before_use", "forked_during_a_call", "dask_threads", "catboost_threads", "own_kernels", "other_families",
 )  # fmt: skip
 
 

@@ -186,6 +186,29 @@ def catboost_threads() -> None:
     assert np.ptp(model.predict(x)) > 0
 
 
+def other_families() -> None:
+    """Losses that sort, and those of groups, whose kernels come one after the other: from threads, and in a child."""
+    sizes, labels = [300] * (N // 300), RNG.integers(0, 2, N)
+    calls = (
+        lambda: nbloss.LovaszHinge().gradient(labels, Z).tobytes(),
+        lambda: nbloss.RankNet().gradient(labels, Z, groups=sizes).tobytes(),
+        lambda: nbloss.Cox().gradient((Y, labels), Z, groups=sizes).tobytes(),
+    )
+    with nbloss.set_num_threads(1):
+        expected = [one() for one in calls]
+    assert [one() for one in calls] == expected
+    with ThreadPoolExecutor(4) as pool:
+        for k in range(3):
+            assert set(pool.map(lambda _, one=calls[k]: one(), range(8))) == {expected[k]}
+    assert_used()
+
+    def work() -> None:
+        assert [one() for one in calls] == expected
+
+    in_child(work)
+    work()
+
+
 def own_kernels() -> None:
     """What the user has set for numba, and kernels of theirs, stay as they are."""
     import numba

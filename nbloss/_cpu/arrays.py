@@ -15,7 +15,12 @@ def as_array(x: Any, name: str) -> np.ndarray[Any, Any]:
     if type(x) is not np.ndarray:
         if isinstance(x, np.ma.MaskedArray):
             raise TypeError(f"{name} must not be a masked array: give the mask as sample_weight, 0 where masked")
-        x = np.asarray(x)
+        try:
+            x = np.asarray(x)
+        except ValueError:
+            raise ValueError(
+                f"{name} must be an array or lists of one length, got a ragged {type(x).__name__}"
+            ) from None
     check_dtype(x.dtype, name)
     return x
 

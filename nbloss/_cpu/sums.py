@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
@@ -35,6 +35,15 @@ def total(x: Any, w: Any) -> Any:
     for i in range(x.size - x.size % LANES, x.size):
         result += np.float64(x[i]) if w is None else weigh(np.float64(x[i]), np.float64(w[i]))
     return result
+
+
+def _total_in_python(x: Any, w: Any) -> float:
+    """Do what :func:`total` does where nothing is compiled."""
+    return sum(float(a) for a in (x if w is None else map(weigh, x.tolist(), w.tolist())))
+
+
+if config.DISABLE_JIT:
+    total = _total_in_python
 
 
 @intrinsic
