@@ -17,7 +17,7 @@ import nbloss.gbm.lightgbm
 import nbloss.gbm.xgboost
 from nbloss._cpu.quantiles import grouped_quantiles
 from nbloss.gbm import Metric, Objective
-from tests.gbm.data import BINARY, CATBOOST, COUNT, LABELS, LIGHTGBM, POSITIVE, REAL, WEIGHTS, XGBOOST, X
+from tests.gbm.data import BINARY, CATBOOST, COUNT, LABELS, LIGHTGBM, POSITIVE, REAL, WEIGHTS, XGBOOST, N, X, made
 
 ROUNDS = 10
 FROM_AVERAGE = LIGHTGBM | {"boost_from_average": True}
@@ -96,15 +96,18 @@ def test_lightgbm(loss: Any, y: Any, name: str, weight: Any) -> None:
     ],
     ids=["absolute", "quantile"],
 )
-def test_leaf_renewal(loss: Any, settings: dict[str, Any], weight: Any) -> None:
-    expected = lightgbm.train(FROM_AVERAGE | settings, lightgbm.Dataset(X, REAL, weight=weight), 20)
-    data = lightgbm.Dataset(X, REAL, weight=weight, free_raw_data=False)
+@pytest.mark.parametrize("rows", [N, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_leaf_renewal(loss: Any, settings: dict[str, Any], weight: Any, rows: int) -> None:
+    x, y = made(rows).x, made(rows).real
+    weight = None if weight is None else made(rows).weight
+    expected = lightgbm.train(FROM_AVERAGE | settings, lightgbm.Dataset(x, y, weight=weight), 20)
+    data = lightgbm.Dataset(x, y, weight=weight, free_raw_data=False)
     parameters = LIGHTGBM | {"objective": Objective(loss, hessian="lightgbm")}
     model = nbloss.gbm.lightgbm.train_with_leaf_renewal(parameters, data, 20)
     assert model.num_trees() == 20
-    np.testing.assert_allclose(model.predict(X), expected.predict(X), rtol=0, atol=1e-12)
-    plain = nbloss.gbm.lightgbm.train(parameters, lightgbm.Dataset(X, REAL, weight=weight), 20)
-    assert np.abs(plain.predict(X) - expected.predict(X)).max() > 1e-2
+    np.testing.assert_allclose(model.predict(x), expected.predict(x), rtol=0, atol=1e-12)
+    plain = nbloss.gbm.lightgbm.train(parameters, lightgbm.Dataset(x, y, weight=weight), 20)
+    assert np.abs(plain.predict(x) - expected.predict(x)).max() > 1e-2
 
 
 @weighted
