@@ -13,6 +13,7 @@ from nbloss._cuda.arrays import as_array
 
 def placed(a: Any, to: Any = None) -> Any:
     """Return an array of the host on the current device, in the memory of *to* if that is given."""
+    _make_ready()
     copied = cuda.to_device(np.ascontiguousarray(a), to=to)
     return copied if to is None else to
 
@@ -27,4 +28,10 @@ def brought_back(x: Any) -> Any:
 
 def room(shape: tuple[int, ...], dtype: Any) -> Any:
     """Return an array on the current device, with nothing in it."""
+    _make_ready()
     return cuda.device_array(shape, dtype)
+
+
+def _make_ready() -> None:
+    if not config.ENABLE_CUDASIM:
+        device.make_ready()

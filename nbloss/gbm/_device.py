@@ -74,20 +74,22 @@ def check(loss: Any, y: Any, z: Any, w: Any, gradient: Any, whole: bool) -> None
     that was launched before is done; arrays only where it says that there is something to look for.
     """
     looked_at = [gradient, z, *(() if isinstance(y, tuple) else (y,))] if whole else [gradient]
-    if all(_is_finite(x) for x in looked_at):
+    totals = [_zero_if_finite(x) for x in looked_at]  # all are launched before the first is waited for
+    if all(float(_on_host(total)) == 0 for total in totals):
         return
     y = tuple(map(_on_host, y)) if isinstance(y, tuple) else _on_host(y)
     _data.raise_first(loss, y, _on_host(z), None if w is None else _on_host(w), _on_host(gradient))
 
 
-def _is_finite(x: Any) -> bool:
+def _zero_if_finite(x: Any) -> Any:
+    """Return the sum of the differences of the numbers in an array and themselves, on its device."""
     z = _cuda.as_array(x, "an array")
     if z.dtype.kind in "biu":
-        return True
+        return 0.0
     total = _cuda.empty((), DOUBLE, z, x)
     real = SINGLE if z.dtype == SINGLE else DOUBLE
     _cuda.pointwise.run(_DIFFERENCE, "s", False, z, z, None, [_cuda.as_output(total)], real)
-    return float(_on_host(total)) == 0
+    return total
 
 
 _DIFFERENCE = _Difference()._program
