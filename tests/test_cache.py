@@ -39,6 +39,21 @@ def copy(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, list[str]]:
+    """A copy of the package after one process has used it, and what that one printed."""
+    folder = tmp_path_factory.mktemp("first")
+    shutil.copytree(PACKAGE, folder / "nbloss", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder, run(folder)
+
+
+@pytest.fixture
+def warm(first: Any, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A copy of that, with what it has compiled."""
+    shutil.copytree(first[0] / "nbloss", tmp_path / "nbloss")
+    return tmp_path
+
+
 def run(folder: pathlib.Path, code: str = COUNT + USE, **environment: str) -> list[str]:
     """Run *code* in a new process that finds the package in *folder*; return the words that it prints."""
     settings = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA")}
@@ -52,52 +67,49 @@ def kept(folder: pathlib.Path) -> set[str]:
     return {p.name for p in folder.rglob("*.nb?")}
 
 
-def test_a_second_process_compiles_nothing(copy: pathlib.Path) -> None:
-    first = run(copy)
-    files = kept(copy)
-    assert int(first[2]) > 0 and files
+def test_a_second_process_compiles_nothing(first: Any, warm: pathlib.Path) -> None:
+    _, printed = first
+    files = kept(warm)
+    assert int(printed[2]) > 0 and files
     for _ in range(2):
-        assert run(copy) == [first[0], first[1], "0"]
-        assert kept(copy) == files
+        assert run(warm) == [printed[0], printed[1], "0"]
+        assert kept(warm) == files
 
 
-def test_another_parameter_value_compiles_nothing(copy: pathlib.Path) -> None:
-    run(copy)
-    assert run(copy, (COUNT + USE).replace("delta=1.5", "delta=2.5"))[::2] == ["2.5", "0"]
+def test_another_parameter_value_compiles_nothing(warm: pathlib.Path) -> None:
+    assert run(warm, (COUNT + USE).replace("delta=1.5", "delta=2.5"))[::2] == ["2.5", "0"]
     in_one_process = (
         COUNT
         + USE
         + "before = len(compiled)\n"
         + USE.replace("1.5", "0.5").replace("len(compiled)", "before - len(compiled)")
     )
-    assert run(copy, in_one_process)[3::2] == ["0.5", "0"]
+    assert run(warm, in_one_process)[3::2] == ["0.5", "0"]
 
 
-def test_an_edited_formula_is_never_served_stale(copy: pathlib.Path) -> None:
-    assert run(copy)[0] == "1.5"
-    file = copy / "nbloss/losses/regression/huber.py"
+def test_an_edited_formula_is_never_served_stale(warm: pathlib.Path) -> None:
+    assert run(warm)[0] == "1.5"
+    file = warm / "nbloss/losses/regression/huber.py"
     text = file.read_text()
     assert "min(max(r, -delta), delta)" in text
     stamp = file.stat().st_mtime_ns
     file.write_text(text.replace("min(max(r, -delta), delta)", "min(max(r, -delta), delta + delta)"))
     os.utime(file, ns=(stamp, stamp))
     shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)  # Python's own cache trusts the time
-    assert run(copy)[0] == "3.0"
-    assert len(list(copy.rglob("kernels-*"))) == 1, "the folder of the old sources is dropped"
+    assert run(warm)[0] == "3.0"
+    assert len(list(warm.rglob("kernels-*"))) == 1, "the folder of the old sources is dropped"
 
 
-def test_helpers_of_formulas_count_as_sources(copy: pathlib.Path) -> None:
-    before = run(copy)
-    file = copy / "nbloss/_math.py"
+def test_helpers_of_formulas_count_as_sources(first: Any, warm: pathlib.Path) -> None:
+    file = warm / "nbloss/_math.py"
     file.write_text(file.read_text() + "\n# another version\n")
-    assert int(run(copy)[2]) == int(before[2])
+    assert int(run(warm)[2]) == int(first[1][2])
 
 
-def test_a_damaged_file_is_compiled_anew(copy: pathlib.Path) -> None:
-    first = run(copy)
-    for file in copy.rglob("*.nb?"):
+def test_a_damaged_file_is_compiled_anew(first: Any, warm: pathlib.Path) -> None:
+    for file in warm.rglob("*.nb?"):
         file.write_bytes(file.read_bytes()[:50])
-    assert run(copy)[:2] == first[:2]
+    assert run(warm)[:2] == first[1][:2]
 
 
 def test_without_a_folder_to_write_to(copy: pathlib.Path) -> None:

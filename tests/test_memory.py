@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import nbloss
+from tests.cases import image, of_groups, of_sets, ordinary, pairs, rows
 
 
 @pytest.mark.parametrize("size", [1000, 200_000])
@@ -35,17 +36,35 @@ def test_nothing_is_allocated_for_outputs_that_are_given(size: int) -> None:
         assert peak < 8 * size, "some objects of Python's, but no array"
 
 
-def grown_by(calls: int) -> int:
+def rows_of(loss: Any) -> Any:
+    return rows(loss, 100, labels=True)
+
+
+FAMILIES: list[tuple[Any, Any, dict[str, Any]]] = [
+    (nbloss.Huber(), lambda loss: ordinary(loss, 200), {}),
+    (nbloss.AFT(), lambda loss: pairs(loss, 200), {}),
+    (nbloss.CrossEntropy(), rows_of, {}),
+    (nbloss.MultiMargin(), rows_of, {}),
+    (nbloss.RootMeanSquaredError(), lambda loss: ordinary(nbloss.Huber(), 200), {}),
+    (nbloss.CosineSimilarity(), lambda loss: of_sets(loss, n=40), {}),
+    (nbloss.LovaszHinge(), lambda loss: image(loss, (200,)), {}),
+    (nbloss.RankNet(), lambda loss: of_groups(loss, (100, 100)), {"groups": np.array([100, 100])}),
+    (nbloss.Cox(), lambda loss: of_groups(loss, (100, 100)), {"groups": np.array([100, 100])}),
+]
+
+
+def grown_by(calls: int, loss: Any, numbers: Any, options: Any) -> int:
     """Return by how many bytes so many calls made the process grow."""
-    loss, rng = nbloss.Huber(), np.random.default_rng(0)
-    y, z = rng.normal(size=200), rng.normal(size=200)
+    y, z = numbers(loss)
+    out, w = (np.empty_like(z), np.empty_like(z)), None if isinstance(loss, nbloss.LovaszHinge) else 2.0
 
     def many(count: int) -> None:
         for _ in range(count):
-            loss.gradient_and_hessian(y, z)
-            loss.value_and_gradient(y, z, 2.0)
+            loss.gradient_and_hessian(y, z, w, **options)
+            loss.gradient_and_hessian(y, z, out=out, **options)
+            loss.value_and_gradient(y, z, w, **options)
 
-    many(500)
+    many(300)
     gc.collect()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     many(calls)
@@ -53,12 +72,13 @@ def grown_by(calls: int) -> int:
 
 
 def test_memory_does_not_grow() -> None:
-    assert grown_by(5000) < 2 << 20
+    assert grown_by(5000, *FAMILIES[0]) < 2 << 20
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_over_many_calls() -> None:
-    assert grown_by(100_000) < 2 << 20
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: repr(family[0]))
+def test_memory_does_not_grow_over_many_calls(family: Any) -> None:
+    assert grown_by(100_000 // 3, *family) < 2 << 20
 
 
 @pytest.mark.slow
@@ -74,3 +94,23 @@ def test_more_elements_than_32_bits_count(tmp_path: pathlib.Path) -> None:
     labels[-1] = 7
     with pytest.raises(ValueError, match=rf"y_true must hold .* got 7 at index {n - 1}"):
         nbloss.CrossEntropy()(labels, np.broadcast_to(np.float32(0), (n, 2)))
+
+
+@pytest.mark.slow
+def test_more_weights_than_32_bits_count(tmp_path: pathlib.Path) -> None:
+    n = (1 << 31) + 12_345
+    w = np.memmap(tmp_path / "w", "i1", "w+", shape=(n,))
+    w[0], w[1 << 31], w[-1] = 3, 5, 7
+    y, z = np.broadcast_to(np.int8(1), n), np.broadcast_to(np.float16(3), n)
+    loss = nbloss.SquaredError()
+    assert loss(y, z, w, reduction="sum") == 4 * 15 and loss(y, z, w) == 4
+
+
+@pytest.mark.slow
+def test_more_rows_than_32_bits_count(tmp_path: pathlib.Path) -> None:
+    n = (1 << 31) + 12_345
+    y = np.memmap(tmp_path / "y", "i1", "w+", shape=(n,))
+    y[0], y[1 << 31], y[-1] = 1, 1, 1
+    loss = nbloss.CrossEntropy(class_weight=(0.0, 1.0))
+    z = np.broadcast_to(np.float32(0), (n, 2))
+    assert loss(y, z, reduction="sum") == pytest.approx(3 * np.log(2)) and loss(y, z) == pytest.approx(np.log(2))

@@ -341,6 +341,15 @@ def test_ignored_pixels_are_as_if_they_were_not_there(loss: nbloss.Loss, ignored
         assert not a[~kept].any()
 
 
+def test_the_oracle_knows_sets_without_pixels_that_count() -> None:
+    for loss, z in (
+        (nbloss.LovaszHinge(ignore_index=0), 3.0),
+        (nbloss.LovaszSoftmax((0, 2), ignore_index=0), [3.0] * 3),
+    ):
+        value, gradient, hessian = nbloss.reference.derivatives(loss, 0, z)
+        assert value == 0 and not gradient.any() and not hessian.any()
+
+
 @pytest.mark.parametrize("per_image", [False, True])
 @pytest.mark.parametrize("loss", [HINGE, SOFTMAX, PROBABILITIES, nbloss.LovaszSoftmax("all")], ids=repr)
 def test_sets_without_pixels_that_count(loss: nbloss.Loss, per_image: bool) -> None:

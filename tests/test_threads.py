@@ -19,8 +19,8 @@ from nbloss import _cgroups, _parallel, _threads
 ROOT = pathlib.Path(__file__).parents[1]
 LAYERS = ("omp", "tbb", "workqueue")
 SCENES = (
-    "python_threads", "joblib_threads_and_forks", "joblib_processes", "spawned", "forked_after_use",
-    "forked_before_use", "forked_during_a_call", "dask_threads", "catboost_threads", "own_kernels", "other_families",
+    "threads_of_all_kinds", "joblib_threads_and_forks", "forked_after_use", "forked_before_use", "forked_during_a_call",
+    "other_families",
 )  # fmt: skip
 
 
@@ -40,6 +40,11 @@ def play(scene: str, **environment: str) -> None:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_layers(layer: str, scene: str) -> None:
     play(scene, NUMBA_THREADING_LAYER=layer)
+
+
+@pytest.mark.parametrize("scene", ["joblib_processes", "spawned"])
+def test_processes_that_start_afresh(scene: str) -> None:
+    play(scene)
 
 
 def test_a_fork_while_compiling(tmp_path: pathlib.Path) -> None:

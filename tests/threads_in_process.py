@@ -230,6 +230,13 @@ def own_kernels() -> None:
     assert numba.get_num_threads() == 3 and count(1000) == 1000
 
 
+def threads_of_all_kinds() -> None:
+    python_threads()
+    dask_threads()
+    catboost_threads()
+    own_kernels()
+
+
 def assert_used() -> None:
     """Check that the last call had threads of the layer that was asked for."""
     import numba

@@ -15,6 +15,7 @@ from nbloss.families.paired import Paired
 from nbloss.families.pointwise import Pointwise
 from nbloss.families.rowwise import Rowwise
 from nbloss.families.vectorwise import Vectorwise
+from nbloss.loss import REAL
 from nbloss.reference import Part, derivatives_of_part
 from tests.cases import rounded
 from tests.fuzzing.drawn import Numbers
@@ -75,9 +76,11 @@ def _of_others(loss: Any, made: Numbers, weight: Any, real: Any) -> Any:
     doubles = [z.astype(np.float64) for z in zs]
     kind = np.int64 if _is_whole(loss, made) else np.float64
     targets = [y.astype(kind) for y in made.targets]
+    in_double = getattr(loss, "in_double", False)
+    if isinstance(loss, Pointwise) and loss.domain.target != REAL and not in_double:  # which kernels narrow
+        targets = [y.astype(real).astype(np.float64) for y in targets]
     target: Any = tuple(targets) if len(targets) > 1 else targets[0] if targets else None
     z = doubles[0] if len(zs) == 1 else tuple(doubles)
-    in_double = getattr(loss, "in_double", False)
     exact = rounded(loss, real.type) if isinstance(loss, Pointwise | Rowwise) and not in_double else loss
     is_small = 0 < zs[0].size <= SMALL
     if of_sets:  # whose oracle takes long where there are limits to find

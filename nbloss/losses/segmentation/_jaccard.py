@@ -1,5 +1,6 @@
 """What the Lovász losses share: the Jaccard loss of a set of mispredicted pixels, and how it grows."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ def of_level_sets(errors: Sequence[Any], mask: Sequence[bool]) -> Any:
     """
     falling = sorted(range(len(errors)), key=errors.__getitem__, reverse=True)  # stable, also in reverse
     total, union = 0, sum(mask)
-    for mispredicted, (i, following) in enumerate(zip(falling, [*falling[1:], None], strict=True), 1):
+    for mispredicted, (i, following) in enumerate(itertools.zip_longest(falling, falling[1:]), 1):
         union += not mask[i]
         step = errors[i] if following is None else errors[i] - errors[following]
         total = total + step * mispredicted / union
