@@ -69,6 +69,14 @@ def write(name: str, rows: Sequence[Row]) -> None:
     (RESULTS / f"{name}.md").write_text(f"{table(list(rows[0]), [list(rounded(r).values()) for r in rows])}\n{about}\n")
 
 
+def update(name: str, rows: Sequence[Row], keys: Sequence[str]) -> None:
+    """Write *rows* to the results *name* in the place of those that are alike by *keys*; the others stay."""
+    new = {tuple(str(row[key]) for key in keys): row for row in rows}
+    kept = [{column: row[column] for column in rows[0]} for row in read(name)]
+    merged = [new.pop(tuple(row[key] for key in keys), row) for row in kept]
+    write(name, [*merged, *new.values()])
+
+
 def read(name: str) -> list[dict[str, str]]:
     """Return the rows of ``results/name.csv``."""
     with (RESULTS / f"{name}.csv").open(newline="") as file:

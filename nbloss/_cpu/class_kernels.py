@@ -16,7 +16,7 @@ from numba.extending import overload, register_jitable
 from nbloss._compile import INLINE, inlined
 from nbloss._cpu.blocks import part
 from nbloss._cpu.lanes import row
-from nbloss._cpu.powers import PEAK, REST, TOP, powers_of_columns
+from nbloss._cpu.power_columns import PEAK, REST, TOP, powers_of_columns
 from nbloss._cpu.rows import loading, storing
 from nbloss._cpu.sums import LANES, total
 from nbloss._cpu.tuples import cast, taken

@@ -18,6 +18,8 @@ from nbloss._compile import INLINE
 
 DIGIT = 8  # bits: more would take fewer passes, but write to more places at once than the caches hold
 DIGITS = 1 << DIGIT
+UPPER = 32  # bits of a key that are sorted first
+SHORT = 64  # keys that are alike in these, up to which they are put in order one by one
 
 _UNSIGNED = {types.float32: types.uint32, types.float64: types.uint64}
 _REAL = {unsigned: real for real, unsigned in _UNSIGNED.items()}
@@ -72,20 +74,70 @@ def number_of_key(context: Any, key: Any) -> Any:
 def sort(keys: Any, items: Any, spare_keys: Any, spare_items: Any, chunks: Any) -> Any:
     """Sort keys and their items; return the arrays that hold them in the end: those given, or the spare ones.
 
-    The work is cut into *chunks*. Where all keys have the same digit, there is nothing to do.
+    The work is cut into *chunks*. Where all keys have the same digit, there is nothing to do. Of keys of 64 bits, those
+    that are equal in the upper half are few, as a rule, and next to each other once that half is in order: then they
+    are put in order one by one, else all digits are gone through from the lowest.
     """
-    counts = np.empty((chunks, DIGITS), np.int64)
-    for shift in range(0, 8 * keys.itemsize, DIGIT):
+    bits, counts = 8 * keys.itemsize, np.empty((chunks, DIGITS), np.int64)
+    low = shift = bits - UPPER
+    while shift < bits:
         for c in prange(chunks):
             _count(keys[chunk(keys.size, chunks, c)], shift, counts[c])
-        if _into_places(counts) == keys.size:
-            continue  # one digit for all
+        if _into_places(counts) < keys.size:  # else there is one digit for all
+            for c in prange(chunks):
+                part = chunk(keys.size, chunks, c)
+                _move(keys[part], items[part], shift, counts[c], spare_keys, spare_items)
+            keys, spare_keys = spare_keys, keys
+            items, spare_items = spare_items, items
+        shift += DIGIT
+        if shift == bits and low > 0:
+            for c in prange(chunks):
+                counts[c, 0] = _longest(keys[chunk(keys.size, chunks, c)], low)
+            longest = 0
+            for c in range(chunks):
+                longest = max(longest, counts[c, 0])
+            low = low if longest <= SHORT else 0
+            shift = shift if longest <= SHORT else 0
+    if low > 0:
         for c in prange(chunks):
             part = chunk(keys.size, chunks, c)
-            _move(keys[part], items[part], shift, counts[c], spare_keys, spare_items)
-        keys, spare_keys = spare_keys, keys
-        items, spare_items = spare_items, items
+            _put_in_order(keys, items, part.start, part.stop, low)
     return keys, items
+
+
+@register_jitable(**INLINE)
+def _are_alike(a: Any, b: Any, low: Any) -> Any:
+    """Whether two keys are equal but for so many of the lowest bits."""
+    return ((a ^ b) >> type(a)(low)) == 0
+
+
+@register_jitable(**INLINE)
+def _longest(keys: Any, low: Any) -> Any:
+    """Return how many keys next to each other are alike, at most, and not in order."""
+    longest, length, falls = 0, 1, False
+    for i in range(1, keys.size):
+        alike = _are_alike(keys[i], keys[i - 1], low)
+        length = length + 1 if alike else 1
+        falls = alike and (falls or keys[i] < keys[i - 1])
+        longest = max(longest, length) if falls else longest
+    return longest
+
+
+@register_jitable(**INLINE)
+def _put_in_order(keys: Any, items: Any, start: Any, stop: Any, low: Any) -> None:
+    """Put the keys in order that are alike: all that begin between two places."""
+    while 0 < start < stop and _are_alike(keys[start], keys[start - 1], low):
+        start += 1
+    for i in range(start + 1, keys.size):
+        key = keys[i]
+        if i >= stop and not _are_alike(key, keys[i - 1], low):
+            break
+        if key < keys[i - 1]:
+            item, place = items[i], i
+            while place > start and keys[place - 1] > key:
+                keys[place], items[place] = keys[place - 1], items[place - 1]
+                place -= 1
+            keys[place], items[place] = key, item
 
 
 @register_jitable(**INLINE)

@@ -17,7 +17,7 @@ from numba import prange
 from nbloss._compile import inlined
 from nbloss._cpu.blocks import add_up, part
 from nbloss._cpu.lanes import fold, row
-from nbloss._cpu.powers import (
+from nbloss._cpu.power_columns import (
     BEND,
     CURVE,
     INVERSE,
@@ -28,13 +28,11 @@ from nbloss._cpu.powers import (
     REST,
     SLOPE,
     TOP,
-    Scale,
     derivatives_of_columns,
-    greatest,
-    power,
     powers_of_columns,
-    scale_of,
 )
+from nbloss._cpu.power_lines import greatest
+from nbloss._cpu.powers import Scale, power, scale_of
 from nbloss._cpu.rows import (
     WIDTH,
     clear,

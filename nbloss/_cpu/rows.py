@@ -10,7 +10,7 @@ from numba.extending import overload, register_jitable
 
 from nbloss import _rows
 from nbloss._compile import INLINE, inlined
-from nbloss._cpu.powers import powers_of_line
+from nbloss._cpu.power_lines import powers_of_line
 from nbloss._cpu.tiles import load_tile, store_tile
 from nbloss._math import fma
 from nbloss._rows import complement, masked

@@ -20,8 +20,12 @@ from numba import prange
 from numba.extending import register_jitable
 
 from nbloss._compile import INLINE, inlined
+from nbloss._cpu.power_columns import PEAK, REST, TOP, powers_of_columns
+from nbloss._cpu.powers import power, scale_of
 from nbloss._cpu.radix import bits_of, chunk, key_of, number_of_bits, number_of_key
-from nbloss._math import add, power_below, shares
+from nbloss._cpu.rows import load_some, store_some
+from nbloss._math import add
+from nbloss._rows import but_one, complement, inverse_of_mass
 
 BLOCK = 4096
 """Elements of which errors are added up one by one."""
@@ -29,8 +33,12 @@ BLOCK = 4096
 IGNORED, NEGATIVE, POSITIVE, NAN = -1, 0, 1, 2
 """What an element can be in a loss of margins."""
 
-for _function in (add, power_below, shares):
-    inlined(_function)
+INVERSE, AT_TOP, BELOW = range(max(TOP, PEAK, REST) + 1, max(TOP, PEAK, REST) + 4)
+"""Lines of numbers of each row of a block, besides those of :mod:`nbloss._cpu.powers`: the inverse of its sum, and sums
+of what its greatest powers add, and the others."""
+LINES, ROWS = BELOW + 1, 32
+
+inlined(add)
 
 
 def margins(
@@ -172,9 +180,7 @@ def finish_rows(
             _fill_with_nan(labels[part], gradient[part])
             _fill_with_nan(labels[part], hessian[part])
         elif from_logits:
-            _through_softmax(
-                labels[part], z[part], tops[part], rests[part], slopes[part], gradient[part], hessian[part]
-            )
+            _through_softmax(labels[part], z[part], slopes[part], gradient[part], hessian[part])
         else:
             hessian[part] = 0
 
@@ -199,29 +205,17 @@ def _from_counts_to_places(a: Any, k: Any) -> Any:
 
 
 @register_jitable(**INLINE)
-def _top(z: Any) -> Any:
-    """Return the index of the largest number of a row, the first if there are several."""
-    top = 0
-    for k in range(z.size):
-        top = k if z[k] > z[top] else top
-    return top
-
-
-@register_jitable(**INLINE)
-def _top_and_rest(z: Any) -> Any:
-    """Return the largest number of a row, and the sum of the powers of the others."""
-    top = _top(z)
-    highest = np.float64(z[top])
-    rest = lost = 0.0
-    for k in range(z.size):
-        if k != top:
-            rest, lost = add(rest, lost, power_below(highest, np.float64(z[k])))
-    return highest, rest + lost
+def _soften(z: Any, first: Any, rows: Any, e: Any, found: Any) -> None:
+    """Write the powers of so many rows to columns, and what makes probabilities of them to *found*."""
+    load_some(z, first, rows, e)
+    powers_of_columns(e, 0, (), None, e, found, (), 0)
+    for i in range(e.shape[1]):
+        found[INVERSE, i] = inverse_of_mass(found[REST, i], found[PEAK, i])
 
 
 @register_jitable(**INLINE)
 def _survey_rows(labels: Any, z: Any, from_logits: Any, tops: Any, rests: Any, found: Any) -> None:
-    """Find of each row the largest logit and the sum of the other powers, relative to the power of the largest."""
+    """Find of each row the largest logit and the sum of the powers of the others."""
     many = z.shape[1]
     for i in range(labels.size):
         if labels[i] == IGNORED:
@@ -233,8 +227,13 @@ def _survey_rows(labels: Any, z: Any, from_logits: Any, tops: Any, rests: Any, f
         for k in range(many):
             is_nan |= row[k] != row[k] or (not from_logits and not 0 <= row[k] <= 1)
         found[many + 1] += is_nan
-        if from_logits:
-            tops[i], rests[i] = _top_and_rest(row)
+    if from_logits:
+        e, lines = np.empty((many, ROWS)), np.empty((LINES, ROWS))
+        for first in range(0, labels.size, ROWS):
+            rows = min(ROWS, labels.size - first)
+            _soften(z, first, rows, e, lines)
+            for i in range(rows):
+                tops[first + i], rests[first + i] = lines[TOP, i], lines[REST, i]
 
 
 @register_jitable(**INLINE)
@@ -242,17 +241,34 @@ def _take_class(
     k: Any, labels: Any, z: Any, from_logits: Any, tops: Any, rests: Any, first: Any, keys: Any, items: Any,
     place: Any, slopes: Any,
 ) -> None:  # fmt: skip
-    for i in range(labels.size):
-        real = type(z[i])
-        if labels[i] == IGNORED:
-            if slopes.size:
-                slopes[i] = 0
-            continue
-        p, q = shares(power_below(tops[i], np.float64(z[i])), rests[i]) if from_logits else (z[i] + 0.0, 1.0 - z[i])
-        is_positive = labels[i] == k
-        keys[place] = _key_of_error(real(q), real(p)) if is_positive else _key_of_error(real(p), real(q))
-        items[place] = 2 * (first + i) + is_positive
-        place += 1
+    shares = np.empty((2, BLOCK), slopes.dtype)
+    for start in range(0, labels.size, BLOCK):
+        some = z[start : min(start + BLOCK, z.size)]
+        p, q = shares[0], shares[1]
+        if from_logits:
+            _shares_of_class(some, tops[start : start + some.size], rests[start : start + some.size], p, q)
+        else:
+            for i in range(some.size):
+                p[i], q[i] = some[i] + 0.0, 1.0 - some[i]
+        for i in range(some.size):
+            if labels[start + i] == IGNORED:
+                if slopes.size:
+                    slopes[start + i] = 0
+                continue
+            is_positive = labels[start + i] == k
+            keys[place] = _key_of_error(q[i], p[i]) if is_positive else _key_of_error(p[i], q[i])
+            items[place] = 2 * (first + start + i) + is_positive
+            place += 1
+
+
+@register_jitable(**INLINE)
+def _shares_of_class(z: Any, tops: Any, rests: Any, shares: Any, others: Any) -> None:
+    """Write the probabilities of one class, and 1 minus them."""
+    for i in range(z.size):
+        scale = scale_of(tops[i])
+        e, peak = power(np.float64(z[i]), scale), power(tops[i], scale)
+        inverse = inverse_of_mass(rests[i], peak)
+        shares[i], others[i] = e * inverse, complement(e, rests[i], inverse, peak)
 
 
 @register_jitable(**INLINE)
@@ -274,29 +290,40 @@ def error_of_probability(key: Any) -> Any:
 
 
 @register_jitable(**INLINE)
-def _through_softmax(labels: Any, z: Any, tops: Any, rests: Any, slopes: Any, gradient: Any, hessian: Any) -> None:
+def _through_softmax(labels: Any, z: Any, slopes: Any, gradient: Any, hessian: Any) -> None:
     """Turn derivatives by the probabilities of rows into gradient and Hessian by the logits."""
     many = z.shape[1]
     if slopes.size == 0:
         return
-    for i in range(labels.size):
-        row = z[i]
-        top = _top(row)
-        others = 0.0
+    wide, lines = np.empty((2, many, ROWS)), np.empty((LINES, ROWS))
+    e, a, peak, rest, inverse = wide[0], wide[1], lines[PEAK], lines[REST], lines[INVERSE]
+    at_top, below = lines[AT_TOP], lines[BELOW]
+    for first in range(0, labels.size, ROWS):
+        rows = min(ROWS, labels.size - first)
+        _soften(z, first, rows, e, lines)
+        load_some(slopes, first, rows, a)
+        for i in range(ROWS):
+            at_top[i], below[i] = 0.0, 0.0
         for k in range(many):
-            p, _ = shares(power_below(tops[i], np.float64(row[k])), rests[i])
-            others += p * slopes[i, k] if k != top else 0.0
-        p, q = shares(1.0, rests[i])
-        of_top = slopes[i, top] * q - others
-        mean = others + p * slopes[i, top]
+            for i in range(ROWS):
+                a[k, i] *= e[k, i] * inverse[i]
+                is_top = e[k, i] == peak[i]
+                at_top[i] += a[k, i] if is_top else 0.0
+                below[i] += 0.0 if is_top else a[k, i]
         for k in range(many):
-            p, q = shares(power_below(tops[i], np.float64(row[k])), rests[i])
-            slope = p * (of_top if k == top else slopes[i, k] - mean)
-            if gradient.size:
-                gradient[i, k] = slope if labels[i] != IGNORED else 0
-            if hessian.size:
-                bend = 1.0 - 2.0 * p if p < q else 2.0 * q - 1.0  # q - p, rounded once
-                hessian[i, k] = slope * bend if labels[i] != IGNORED else 0
+            for i in range(ROWS):
+                p, q = e[k, i] * inverse[i], complement(e[k, i], rest[i], inverse[i], peak[i])
+                slope = a[k, i] * q - p * but_one(a[k, i], e[k, i], at_top[i], below[i], peak[i])
+                a[k, i] = slope
+                e[k, i] = slope * (1.0 - 2.0 * p if p < q else 2.0 * q - 1.0)  # times q - p, rounded once
+        for i in range(rows):
+            if labels[first + i] == IGNORED:
+                for k in range(many):
+                    a[k, i], e[k, i] = 0.0, 0.0
+        if gradient.size:
+            store_some(a, first, rows, gradient)
+        if hessian.size:
+            store_some(e, first, rows, hessian)
 
 
 @register_jitable(**INLINE)
@@ -356,12 +383,14 @@ def _scan_block(
 @register_jitable(**INLINE)
 def softmax(z: Any, out: Any) -> None:
     """Write the softmax of rows."""
-    many = z.shape[1]
-    for i in range(len(z)):
-        row = z[i]
-        top, rest = _top_and_rest(row)
-        for k in range(many):
-            out[i, k], _ = shares(power_below(top, np.float64(row[k])), rest)
+    e, lines = np.empty((z.shape[1], ROWS)), np.empty((LINES, ROWS))
+    for first in range(0, len(z), ROWS):
+        rows = min(ROWS, len(z) - first)
+        _soften(z, first, rows, e, lines)
+        for k in range(len(e)):
+            for i in range(ROWS):
+                e[k, i] *= lines[INVERSE, i]
+        store_some(e, first, rows, out)
 
 
 # without threads: those are for the kernels made of the same functions

@@ -42,6 +42,24 @@ def _put(a: Any, i: Any, x: Any, inside: Any) -> Any:
     return implementation
 
 
+def keep(a: Any, i: Any, x: Any) -> None:
+    """Write the numbers of the tuple *x* to element *i* of each array of the tuple *a*."""
+    for array, number in zip(a, x, strict=True):
+        array[i] = number
+
+
+@overload(keep, strict=False, jit_options=INLINE)
+def _keep(a: Any, i: Any, x: Any) -> Any:
+    if len(x) == 0:
+        return lambda a, i, x: None
+
+    def implementation(a: Any, i: Any, x: Any) -> None:
+        a[0][i] = x[0]
+        keep(a[1:], i, x[1:])
+
+    return implementation
+
+
 def spread(a: Any, x: Any) -> None:
     """Write the numbers of the tuple *x* to the first elements of the vector *a*."""
     for i, number in enumerate(x):

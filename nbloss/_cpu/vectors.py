@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
+from numba import types
 from numba.core import cgutils
+from numba.extending import intrinsic
 
 BYTES = 64
 """Of a vector: what the widest registers hold. Of narrower ones LLVM takes several."""
@@ -77,6 +79,20 @@ def prefetch(builder: Any, place: Any, to_write: bool = False) -> None:
     kind = ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
     builder.call(function, (builder.bitcast(place, pointer), i32(int(to_write)), i32(3), i32(1)))
+
+
+@intrinsic
+def prefetch_some(context: Any, a: Any, first: Any, count: Any) -> Any:
+    """Bring *count* elements of a contiguous array to the caches, from the one at *first* on; some may be beyond it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        intp, array = cgutils.intp_t, context.make_array(a)(context, builder, arguments[0])
+        end, step = builder.add(arguments[1], arguments[2]), intp(width_of(a.dtype))
+        with cgutils.for_range_slice(builder, arguments[1], end, step) as (place, _):
+            prefetch(builder, builder.gep(array.data, [place]), a.mutable)
+        return context.get_dummy_value()
+
+    return types.void(a, types.intp, types.intp), generate
 
 
 def splat(builder: Any, x: Any, kind: Any) -> Any:
