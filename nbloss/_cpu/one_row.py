@@ -14,7 +14,8 @@ from numba import float64, int64, types
 from nbloss._arrays import DOUBLE, check_vector
 from nbloss._compile import compiled, inlined
 from nbloss._cpu.pointwise import bounds_of
-from nbloss._cpu.powers import greatest, scale_of
+from nbloss._cpu.power_lines import greatest
+from nbloss._cpu.powers import scale_of
 from nbloss._cpu.rows import factor_of, line_powers
 from nbloss._row_program import RowProgram
 from nbloss._rows import (
