@@ -50,12 +50,30 @@ class _Jets:
         for signs, term in sorted(x.items(), key=lambda item: sorted(item[0])):
             for sign in sorted(signs):
                 term = self.graph.add("sign", sign, term)
-            total = term if total is None else self.graph.add("add", total, term)
+            total = term if total is None else self._added(total, term)
         return self.graph.constant(0) if total is None else total
 
     def _plus(self, x: Sum, y: Sum) -> Sum:
-        both = {signs: self.graph.add("add", x[signs], y[signs]) for signs in x if signs in y}
+        both = {signs: self._added(x[signs], y[signs]) for signs in x if signs in y}
         return {**x, **y, **both}
+
+    def _added(self, a: int, b: int) -> int:
+        """Return a + b; where one is a product, rounded once, which is one instruction as well."""
+        for product, other in ((b, a), (a, b)):
+            operation, *factors = self.graph.steps[product]
+            if operation == "mul" and self.graph.constant_of(other) != 0:
+                return self.graph.add("call", "fma", None, *factors, other)
+        return self.graph.add("add", a, b)
+
+    def _subtracted(self, a: int, b: int) -> int:
+        """Return a - b, in the same way."""
+        for step in (b, a):
+            operation, *factors = self.graph.steps[step]
+            if operation == "mul":
+                if step == b:
+                    return self.graph.add("call", "fma", None, self.graph.add("neg", factors[0]), factors[1], a)
+                return self.graph.add("call", "fma", None, *factors, self.graph.add("neg", b))
+        return self.graph.add("sub", a, b)
 
     def _times(self, x: Sum, y: Sum) -> Sum:
         product: Sum = {}
@@ -74,7 +92,7 @@ class _Jets:
         return {signs: self.graph.add("neg", term) for signs, term in x.items()}
 
     def _less(self, x: Sum, y: Sum) -> Sum:
-        both = {signs: self.graph.add("sub", x[signs], y[signs]) for signs in x if signs in y}
+        both = {signs: self._subtracted(x[signs], y[signs]) for signs in x if signs in y}
         return {**x, **self._minus(y), **both}
 
     def _add(self, _: int, a: int, b: int) -> tuple[Sum, Sum]:
@@ -202,7 +220,7 @@ def _sqrt(graph: Graph, x: int, y: int, part: int | None) -> tuple[int, int]:
 
 
 def _sigmoids(graph: Graph, x: int, y: int, part: int | None) -> tuple[int, int]:
-    p, q = (graph.add("call", "sigmoids", k, x) for k in (0, 1))
+    p, q = (graph.add("call", "lean_sigmoids", k, x) for k in (0, 1))
     p, q = (q, p) if part else (p, q)
     slope = graph.add("mul", p, q)
     bend = graph.add("mul", slope, graph.add("sub", q, p))
@@ -210,19 +228,20 @@ def _sigmoids(graph: Graph, x: int, y: int, part: int | None) -> tuple[int, int]
 
 
 def _softplus(graph: Graph, x: int, y: int, part: int | None) -> tuple[int, int]:
-    p, q = (graph.add("call", "sigmoids", k, x) for k in (0, 1))
+    p, q = (graph.add("call", "lean_sigmoids", k, x) for k in (0, 1))
     return p, graph.add("mul", p, q)
 
 
 def _tanh(graph: Graph, x: int, y: int, part: int | None) -> tuple[int, int]:
     """1 - tanh(x)**2, but without the difference."""
-    p, q = (graph.add("call", "sigmoids", k, graph.add("add", x, x)) for k in (0, 1))
+    p, q = (graph.add("call", "lean_sigmoids", k, graph.add("add", x, x)) for k in (0, 1))
     slope = graph.add("mul", graph.constant(4), graph.add("mul", p, q))
     return slope, graph.add("mul", graph.constant(-2), graph.add("mul", y, slope))
 
 
 SLOPES: dict[str, Callable[[Graph, int, int, int | None], tuple[int, int]]] = {
     "exp": _exp, "exp_minus": _exp_minus, "expm1": _expm1, "log": _log, "log1p": _log1p, "log1p_unit": _log1p,
-    "log2": _log2, "log_unit": _log, "sqrt": _sqrt, "sigmoids": _sigmoids, "softplus": _softplus, "tanh": _tanh,
+    "log2": _log2, "log_unit": _log, "sqrt": _sqrt, "lean_sigmoids": _sigmoids, "lean_softplus": _softplus,
+    "tanh": _tanh,
 }  # fmt: skip
 """First and second derivative of y = f(x) by x, for a step x and the step y."""

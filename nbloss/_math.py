@@ -252,6 +252,21 @@ def softplus(x: Real) -> Real:
     return total + rest
 
 
+def lean_sigmoids(z: Real) -> tuple[Real, Real]:
+    """Return what :func:`sigmoids` does, within 3 instead of 1.5 ulp, and 0 for subnormal numbers: at half the cost."""
+    one = type(z)(1)
+    e = exp_minus(abs(z))
+    larger = one / (one + e)
+    larger = fma(larger, fma(-larger, e, one - larger), larger)  # one step of Newton's: 1 - larger is exact
+    smaller = e * larger
+    return larger if z >= 0 else smaller, smaller if z >= 0 else larger
+
+
+def lean_softplus(x: Real) -> Real:
+    """Return what :func:`softplus` does, within 3 instead of 1.5 ulp, and 0 for subnormal numbers: at half the cost."""
+    return (x if x > 0 else type(x)(0)) + log1p_unit(exp_minus(abs(x)))
+
+
 def tanh(x: Real) -> Real:
     """Return the hyperbolic tangent of x."""
     real = type(x)

@@ -175,8 +175,12 @@ def step_of(x: Any, tape: Tape) -> int:
     return x.step if isinstance(x, Traced) else tape.graph.constant(float(x))
 
 
-PARTS = {"exp_expm1": 2, "exp_expm1_minus": 2, "powers": 3, "sigmoids": 2}
+PARTS = {"exp_expm1": 2, "exp_expm1_minus": 2, "powers": 3, "lean_sigmoids": 2}
 """The functions that return several numbers."""
+
+
+LEAN = {"sigmoids": "lean_sigmoids", "softplus": "lean_softplus"}
+"""Functions of which a formula has a cheaper form: its derivatives add more rounding than they save."""
 
 
 class Recorder:
@@ -185,11 +189,13 @@ class Recorder:
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, known_as: str) -> Callable[..., Any]:
+        name = LEAN.get(known_as, known_as)
+
         def record(*operands: Any) -> Any:
             graph = self._tape.graph
             steps, add = [step_of(x, self._tape) for x in operands], graph.add
-            if name == "sigmoids" and graph.steps[steps[0]][0] == "neg":
+            if name == "lean_sigmoids" and graph.steps[steps[0]][0] == "neg":
                 return record(Traced(graph.steps[steps[0]][1], self._tape))[::-1]
             if name not in PARTS:
                 return Traced(add("call", name, None, *steps), self._tape)

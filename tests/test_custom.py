@@ -21,7 +21,7 @@ from nbloss import math as m
 from nbloss.gbm import Objective
 from nbloss.loss import POSITIVE, param
 from tests.cases import CASES, extreme, ordinary, rounded
-from tests.test_oracle import worst
+from tests.test_oracle import allowed, worst
 from tests.value_lines import derived
 
 
@@ -37,7 +37,8 @@ LARGEST_TERMS: dict[type[nbloss.Loss], Callable[..., tuple[float, float, float]]
     nbloss.SquaredLogarithmicError: logarithmic_terms,
     nbloss.PseudoHuber: lambda loss, y, z: (loss.delta * math.hypot(z - y, loss.delta), 0, 0),
 }
-ULPS = 9  # the third power in a focal loss takes 8.8; all others are below 8
+ULPS = 8
+"""For all but the losses with a free exponent, which have 2 more for each unit of it, as by hand."""
 
 
 @pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
@@ -52,7 +53,7 @@ def test_derived_from_the_value_alone(loss: Any, dtype: type, monkeypatch: pytes
     custom = derived(loss)
     value, gradient, hessian = custom.value(y, z, reduction="none"), *custom.gradient_and_hessian(y, z)
     errors = worst(rounded(loss, dtype), y, z, (value, gradient, hessian))
-    assert all(error[0] <= ULPS for error in errors), errors
+    assert all(error[0] <= max(ULPS, allowed(loss)) for error in errors), errors
 
 
 RECORDED = [

@@ -56,6 +56,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "sigmoids[0]": (lambda a, b, c: _math.sigmoids(a)[0], lambda a, b, c: 1 / (1 + mp.exp(-a))),
     "sigmoids[1]": (lambda a, b, c: _math.sigmoids(a)[1], lambda a, b, c: 1 / (1 + mp.exp(a))),
     "softplus": (lambda a, b, c: _math.softplus(a), lambda a, b, c: mp.log1p(mp.exp(a))),
+    "lean_sigmoids[0]": (lambda a, b, c: _math.lean_sigmoids(a)[0], lambda a, b, c: 1 / (1 + mp.exp(-a))),
+    "lean_sigmoids[1]": (lambda a, b, c: _math.lean_sigmoids(a)[1], lambda a, b, c: 1 / (1 + mp.exp(a))),
+    "lean_softplus": (lambda a, b, c: _math.lean_softplus(a), lambda a, b, c: mp.log1p(mp.exp(a))),
     "tanh": (lambda a, b, c: _math.tanh(a), lambda a, b, c: mp.tanh(a)),
     "exp_minus_fraction": (lambda a, b, c: value_of(_math.exp_minus_fraction(a)), lambda a, b, c: mp.exp(-a)),
     "exp_expm1_minus_fraction": (
@@ -87,6 +90,9 @@ DOMAINS |= dict.fromkeys(("log_unit", "log1p_unit", "log1p_unit_words", "log1p_f
 FRACTIONS = ("exp_minus_fraction", "exp_expm1_minus_fraction", "log1p_fraction")  # of which a loss is made, not more
 FLUSHED = ("exp_minus", "exp_expm1_minus[0]")
 ULP = dict.fromkeys(PRIMITIVES, 1.5) | {"fma": 0.5, "sqrt": 0.5, "power": 2} | dict.fromkeys(FRACTIONS, 2.5)
+LEAN = ("lean_sigmoids[0]", "lean_sigmoids[1]", "lean_softplus")
+DOMAINS |= dict.fromkeys(LEAN, (-80, 80))  # beyond, subnormal numbers are 0
+ULP |= dict.fromkeys(LEAN, 3)
 ULP |= dict.fromkeys(("sigmoids[0]", "sigmoids[1]", "softplus", "tanh"), 1.5)
 
 INF, NAN = math.inf, math.nan
@@ -111,6 +117,7 @@ EDGES = {
     "tanh": [(0, 0), (-0.0, -0.0), (INF, 1), (-INF, -1), (NAN, NAN), (1e4, 1), (-1e4, -1)],
     "softplus": [(0, math.log(2)), (INF, INF), (-INF, 0), (NAN, NAN), (1e4, 1e4), (-1e4, 0)],
 }
+EDGES |= {f"lean_{name}": EDGES[name] for name in ("sigmoids[0]", "sigmoids[1]", "softplus")}
 EDGES |= {"exp_expm1_minus[0]": EDGES["exp_minus"], "exp_expm1_minus[1]": [(0, -0.0), (INF, -1), (NAN, NAN), (1e4, -1)]}
 EDGES |= {"exp_expm1[0]": EDGES["exp"], "exp_expm1[1]": EDGES["expm1"], "exp_sum": EDGES["exp"]}
 
@@ -139,7 +146,7 @@ def compiled() -> Callable[[str], Callable[..., Any]]:
     register_jitable(sum_of)
     register_jitable(value_of)
     register_jitable(part_of)
-    for function in (_math.sigmoids, _math.softplus, _math.tanh):
+    for function in (_math.sigmoids, _math.softplus, _math.lean_sigmoids, _math.lean_softplus, _math.tanh):
         inlined(function)
 
     def loop_of(name: str) -> Callable[..., Any]:
