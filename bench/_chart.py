@@ -16,10 +16,10 @@ from matplotlib.lines import Line2D
 PANELS = {"gradient_and_hessian": "gradient and Hessian, of the time of a copy", "mean": "mean, of a dot product"}
 COLOURS = {"float64": "#0b5d8a", "float32": "#d9822b"}
 MARKS = {
-    ("direct", "no"): ("o", True, "vectors of one type"),
-    ("direct", "yes"): ("o", False, "with weights"),
-    ("Fortran", "no"): ("s", False, "Fortran order"),
-    ("mixed", "no"): ("^", False, "mixed types"),
+    ("direct", "none"): ("o", True, "vectors of one type"),
+    ("direct", "same"): ("o", False, "with weights"),
+    ("Fortran", "none"): ("s", False, "Fortran order"),
+    ("mixed", "none"): ("^", False, "mixed types"),
 }
 
 
@@ -50,14 +50,15 @@ def _panel(axis: Any, rows: Sequence[dict[str, str]], losses: Sequence[str]) -> 
         axis.axhspan(position - 0.5, position + 0.5, color="0.96", lw=0)
     axis.axvline(1, color="0.2", lw=1)
     for row in rows:
-        kind = MARKS.get((row["form"], row["weights"]))
+        weights = "same" if row["weights"] == row["dtype"] else row["weights"]
+        kind = MARKS.get((row["form"], weights))
         if kind is None:
             continue
         height = losses.index(row["loss"]) + (0.14 if row["dtype"] == "float64" else -0.14)
         colour = COLOURS[row["dtype"]]
         ratio = float(row["ratio"])
         axis.plot(ratio, height, kind[0], color=colour, mfc=colour if kind[1] else "none", ms=5, mew=1.1, alpha=0.9)
-        if row["goal"] and row["form"] == "direct" and row["weights"] == "no":
+        if row["goal"] and row["form"] == "direct" and row["weights"] == "none":
             axis.plot(float(row["goal"]), losses.index(row["loss"]), "|", color="0.2", ms=10, mew=1.6)
     axis.set_xscale("log", base=2)
     ticks = np.array([0.7, 1, 1.5, 2, 3, 4, 6])
@@ -72,4 +73,4 @@ def _panel(axis: Any, rows: Sequence[dict[str, str]], losses: Sequence[str]) -> 
 def _ratio(rows: Sequence[dict[str, str]], loss: str, output: str) -> float:
     """Return the ratio by which the losses are put in order."""
     found = [row for row in rows if row["loss"] == loss and row["output"] == output]
-    return max(float(row["ratio"]) for row in found if row["form"] == "direct" and row["weights"] == "no")
+    return max(float(row["ratio"]) for row in found if row["form"] == "direct" and row["weights"] == "none")

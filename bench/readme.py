@@ -29,7 +29,7 @@ def memory() -> str:
     """Return the table of times, as multiples of what memory allows."""
     cells: dict[str, dict[str, str]] = {}
     for row in _common.read("roofline"):
-        if row["form"] == "direct" and row["weights"] == "no":
+        if row["form"] == "direct" and row["weights"] == "none":
             line = cells.setdefault(row["loss"], {})
             line[row["output"] + row["dtype"]] = f"{float(row['ratio']):.2f}"
             line[row["output"] + "goal"] = row["goal"] and f"at most {row['goal']}"

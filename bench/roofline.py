@@ -1,7 +1,8 @@
 """Every pointwise loss beside the speed of memory: each output, dtype and form, with and without weights.
 
-Writes ``results/roofline.csv`` and, with ``--chart``, ``results/roofline.png`` and ``.svg``. Compiling takes most of
-the time, so ``--compile`` does that alone; ``--part 2/6`` measures a share of the losses and keeps the other rows.
+Writes ``results/roofline.csv`` and, with ``--report``, the chart ``results/roofline.png`` and ``.svg`` and how many
+goals are met into ``results/roofline.md``. Compiling takes most of the time, so ``--compile`` does that alone;
+``--part 2/6`` measures a share of the losses, and ``--outputs mean`` some outputs: the other rows are kept.
 """
 
 from __future__ import annotations
@@ -9,24 +10,31 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import _common
 import numba
 from tqdm import tqdm
 
+import nbloss
 from nbloss import _roofline
 
 FILE = _common.RESULTS / "roofline.csv"
+FAST = 50  # GB/s of the loop beside a loss, from which on the notes count memory as fast
+BEGIN, END = "<!-- goals: written by bench/roofline.py --report -->", "<!-- end of goals -->"
 CASES = {_common.brief(loss): loss for loss in _roofline.cases()}
 
 
-def settings() -> Iterator[dict[str, Any]]:
+def settings(outputs: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield what is measured of each loss."""
-    for output, dtype, weights in itertools.product(_roofline.OUTPUTS, ("float64", "float32"), (False, True)):
-        for form in _roofline.FORMS if output == "gradient_and_hessian" else ("direct",):
-            yield {"output": output, "dtype": dtype, "weights": weights, "form": form}
+    for output, dtype in itertools.product(outputs, ("float64", "float32")):
+        for weights in (None, dtype):
+            for form in _roofline.FORMS if output == "gradient_and_hessian" else ("direct",):
+                yield {"output": output, "dtype": dtype, "weights": weights, "form": form}
+        if output == "gradient_and_hessian":
+            yield {"output": output, "dtype": dtype, "weights": _roofline.other(dtype), "form": "direct"}
 
 
 def row(found: _roofline.Measurement) -> _common.Row:
@@ -34,7 +42,7 @@ def row(found: _roofline.Measurement) -> _common.Row:
         "loss": _common.brief(found.loss),
         "output": found.output,
         "dtype": found.dtype,
-        "weights": "yes" if found.weights else "no",
+        "weights": found.weights or "none",
         "form": found.form,
         "elements": found.elements,
         "ms": 1e3 * found.seconds,
@@ -46,43 +54,84 @@ def row(found: _roofline.Measurement) -> _common.Row:
 
 
 def write(rows: list[_common.Row]) -> None:
-    """Write *rows* in place of those of the same losses, in the order of the cases."""
+    """Write *rows* in place of those of the same losses and outputs, in the order of the cases."""
     rows = [_common.rounded(x) | _common.environment() for x in rows]
-    new = {x["loss"] for x in rows}
+    new = {(x["loss"], x["output"]) for x in rows}
     old = _common.read("roofline") if FILE.exists() else []
-    rows += [x for x in old if x["loss"] not in new and x["loss"] in CASES]
-    order = list(CASES)
-    rows.sort(key=lambda x: order.index(x["loss"]))
+    rows += [x for x in old if (x["loss"], x["output"]) not in new and x["loss"] in CASES]
+    losses, outputs = list(CASES), list(_roofline.OUTPUTS)
+    rows.sort(key=lambda x: (losses.index(x["loss"]), outputs.index(x["output"])))
     with FILE.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
+def goals(rows: Sequence[dict[str, str]]) -> str:
+    """Return a table of how many goals are met, by the speed of memory while they were measured."""
+    names = {
+        "1.1": "gradient and Hessian, vectors of one type",
+        "1.3": "gradient and Hessian with weights, in Fortran order, of mixed types",
+        "1.15": "mean without transcendental functions",
+        "1.7": "mean with exp and log",
+        "4.0": "with a free power",
+    }
+    lines = []
+    for goal, name in names.items():
+        found = [x for x in rows if x["goal"] == goal]
+        ratios = sorted(float(x["ratio"]) for x in found)
+        met = sum(ratio <= float(goal) for ratio in ratios)
+        fast = [x for x in found if float(x["memory, GB/s"]) >= FAST]
+        of_fast = sum(float(x["ratio"]) <= float(goal) for x in fast)
+        slow = f"{met - of_fast} of {len(found) - len(fast)}"
+        lines.append(
+            [
+                name,
+                goal,
+                f"{met} of {len(found)}",
+                f"{of_fast} of {len(fast)}",
+                slow,
+                f"{statistics.median(ratios):.2f}",
+            ]
+        )
+    head = ["what", "at most", "met", f"memory at {FAST} GB/s or more", "at less", "median"]
+    return _common.table(head, lines)
+
+
+def report(rows: Sequence[dict[str, str]]) -> None:
+    """Draw the chart, and write how many goals are met into its place in the notes."""
+    from _chart import draw
+
+    draw(rows, _common.RESULTS / "roofline")
+    notes = _common.RESULTS / "roofline.md"
+    before, _, rest = notes.read_text().partition(BEGIN)
+    notes.write_text(f"{before}{BEGIN}\n{goals(rows)}{END}{rest.partition(END)[2]}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short vectors, few rounds; print instead of writing")
     parser.add_argument("--compile", action="store_true", help="only compile what is going to be measured")
-    parser.add_argument("--chart", action="store_true", help="only draw what was measured")
+    parser.add_argument("--report", action="store_true", help="only draw what was measured, and count the goals met")
     parser.add_argument("--only", default="", help="only the losses whose name contains this")
     parser.add_argument("--part", default="1/1", help="which share of the losses, such as 2/6")
+    parser.add_argument("--outputs", default=",".join(_roofline.OUTPUTS), help="only these outputs")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
-    if arguments.chart:
-        from _chart import draw
-
-        draw(_common.read("roofline"), _common.RESULTS / "roofline")
+    if arguments.report:
+        report(_common.read("roofline"))
         return
     numba.set_num_threads(_common.THREADS)
+    nbloss.set_num_threads(_common.THREADS)
     part, parts = map(int, arguments.part.split("/"))
     losses = [loss for name, loss in CASES.items() if arguments.only in name]
     losses = losses[len(losses) * (part - 1) // parts : len(losses) * part // parts]
     is_short = arguments.quick or arguments.compile
-    size, rounds = (1 << 20, 1) if is_short else (1 << 26, arguments.rounds)
+    size, rounds = (1 << 22, 1) if is_short else (1 << 26, arguments.rounds)
     rows = [
         row(_roofline.measure(loss, **setting, size=size, rounds=3 if arguments.quick else rounds))
         for loss in tqdm(losses)
-        for setting in settings()
+        for setting in settings(arguments.outputs.split(","))
     ]
     if arguments.quick:
         print(_common.table(list(rows[0]), [list(_common.rounded(x).values()) for x in rows]))

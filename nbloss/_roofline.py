@@ -17,7 +17,8 @@ import numpy as np
 from numba import njit, prange
 
 import nbloss
-from nbloss._cpu.blocks import part
+from nbloss._cpu.views import part
+from nbloss.families.paired import Paired
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import REAL, UNIT, Interval
 
@@ -34,7 +35,7 @@ OUTPUTS = {
 """What is asked for: a letter for each array that is written, "s" for a sum."""
 
 FORMS = ("direct", "Fortran", "mixed")
-"""Vectors of one type; matrices in Fortran order; targets and weights of the other real type."""
+"""Vectors of one type; matrices in Fortran order; targets of the other real type."""
 
 GAMMA = {"loggamma", "digamma", "psi", "erf", "erfc", "ncdf"}
 
@@ -46,17 +47,14 @@ class Measurement:
     loss: nbloss.Loss
     output: str
     dtype: str
-    weights: bool
+    weights: str | None
     form: str
     elements: int
     bytes: int
     seconds: float
     memory: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times as long as the loop the loss takes."""
-        return self.seconds / self.memory
+    ratio: float
+    """How many times as long as the loop the loss takes."""
 
     @property
     def goal(self) -> float | None:
@@ -94,26 +92,47 @@ def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(_seconds(way))
     return {name: statistics.median(found) for name, found in seconds.items()}
 
 
+def beside(way: Callable[[], object], other: Callable[[], object], rounds: int) -> tuple[float, float, float]:
+    """Return the median seconds of two ways, and the median ratio of their times.
+
+    The memory of a machine that others use, too, may be half as fast a second later. So they are timed in turn, and
+    each call of one way counts by the mean of those of the other before and after it.
+    """
+    way()
+    other()
+    others, ways = [_seconds(other)], []
+    for _ in range(rounds):
+        ways.append(_seconds(way))
+        others.append(_seconds(other))
+    ratios = [2 * t / (before + after) for t, before, after in zip(ways, others[:-1], others[1:], strict=True)]
+    return statistics.median(ways), statistics.median(others), statistics.median(ratios)
+
+
+def _seconds(way: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    way()
+    return time.perf_counter() - start
+
+
 def cases() -> list[Pointwise]:
-    """Return every pointwise loss: as it comes, on probabilities where it can, and focal with other exponents."""
+    """Return every pointwise loss: as it comes, on probabilities where it can, with other exponents, distributions."""
     found: list[Pointwise] = []
     for loss in nbloss.ALL:
-        if issubclass(loss, Pointwise) and loss is not nbloss.AFT:  # which has two targets
+        if issubclass(loss, Pointwise):
             found.append(loss())
             if "from_logits" in found[-1].parameters:
                 on_probabilities: dict[str, Any] = {"from_logits": False}
                 found.append(loss(**on_probabilities))
-    return [*found, *(nbloss.BinaryFocal(gamma=gamma) for gamma in (0.0, 1.0, 3.0, 1.5))]
+    found += [nbloss.BinaryFocal(gamma=gamma) for gamma in (0.0, 1.0, 3.0, 1.5)]
+    return [*found, *(nbloss.AFT(distribution=name) for name in ("logistic", "extreme"))]
 
 
 def measure(
-    loss: Pointwise, output: str, dtype: str, *, weights: bool = False, form: str = "direct", size: int = 1 << 26,
+    loss: Pointwise, output: str, dtype: str, *, weights: str | None = None, form: str = "direct", size: int = 1 << 26,
     rounds: int = 9,
 ) -> Measurement:  # fmt: skip
     """Time *loss* beside a loop that moves the same bytes.
@@ -126,8 +145,8 @@ def measure(
         A key of :data:`OUTPUTS`.
     dtype : str
         "float32" or "float64", of the predictions and of what is returned.
-    weights : bool, default=False
-        Whether there are sample weights, which must be read, too.
+    weights : str, optional
+        The type of sample weights, if there are any; they must be read, too.
     form : str, default="direct"
         One of :data:`FORMS`.
     size : int, default=1 << 26
@@ -136,30 +155,46 @@ def measure(
         How often each is timed, in turn; the medians count.
     """
     n = size // np.dtype(dtype).itemsize
-    other = {"float32": "float64", "float64": "float32"}[dtype] if form == "mixed" else dtype
+    target = other(dtype) if form == "mixed" else dtype
     z = _sample(loss.domain.prediction, dtype, n, 0)
-    y = _sample(loss.domain.target, other, n, 1)
-    w = _sample(UNIT, other, n, 2) if weights else None
+    y = _sample(loss.domain.target, target, n, 1)
+    more = _second_target(loss, y)
+    w = None if weights is None else _sample(UNIT, weights, n, 2)
     letters = OUTPUTS[output]
     arrays = [_room(dtype, n, i) for i in range(len(letters.replace("s", "")))]
     c, d = [*arrays, None, None][:2]
     sums = np.empty(-(-n // BLOCK))
 
     def memory() -> None:
-        _dotted(y, z, w, c, sums) if "s" in letters else _moved(y, z, w, c, d)
+        _dotted(y, z, more, w, c, sums) if "s" in letters else _moved(y, z, more, w, c, d)
 
     def ordered(a: Any) -> Any:
         return a if a is None or form != "Fortran" else a.reshape(64, -1).T
 
-    given, outs = [ordered(a) for a in (y, z, w)], [ordered(a) for a in arrays]
+    targets = [ordered(a) for a in (y, more) if a is not None]
+    given, outs = [ordered(z), ordered(w)], [ordered(a) for a in arrays]
     options: dict[str, Any] = {"reduction": "none"} if output == "value" else {}
     if letters != "s":
         outs = [np.empty(()), *outs] if "s" in letters else outs
         options["out"] = outs[0] if len(outs) == 1 else tuple(outs)
     method = loss.value if output == "mean" else getattr(loss, output)
-    found = interleaved({"loss": lambda: method(*given, **options), "memory": memory}, rounds)
-    moved = sum(a.nbytes for a in (y, z, w, *arrays) if a is not None)
-    return Measurement(loss, output, dtype, weights, form, n, moved, found["loss"], found["memory"])
+    y_true = targets[0] if more is None else tuple(targets)
+    moved = sum(a.nbytes for a in (y, z, more, w, *arrays) if a is not None)
+    times = beside(lambda: method(y_true, *given, **options), memory, rounds)
+    return Measurement(loss, output, dtype, weights, form, n, moved, *times)
+
+
+def other(dtype: str) -> str:
+    """Return the other real type."""
+    return {"float32": "float64", "float64": "float32"}[dtype]
+
+
+def _second_target(loss: Pointwise, y: Any) -> Any:
+    """Return the second targets of a loss of two: exposures, or the later ends of intervals; else None."""
+    if not isinstance(loss, Paired):
+        return None
+    more = _sample(UNIT, str(y.dtype), y.size, 2)
+    return y + more if isinstance(loss, nbloss.AFT) else more + more.dtype.type(0.5)
 
 
 @functools.lru_cache(maxsize=16)
@@ -182,19 +217,21 @@ def _room(dtype: str, n: int, number: int) -> Any:
 
 
 @njit(error_model="numpy")
-def _move(a: Any, b: Any, w: Any, c: Any, d: Any) -> None:
+def _move(a: Any, b: Any, e: Any, w: Any, c: Any, d: Any) -> None:
     for i in range(b.size):
         x = b[i] if w is None else b[i] * w[i]
+        x = x if e is None else x * e[i]
         c[i] = a[i] + x
         if d is not None:
             d[i] = a[i] - x
 
 
 @njit(error_model="numpy", fastmath={"reassoc"})
-def _dot(a: Any, b: Any, w: Any, c: Any) -> float:
+def _dot(a: Any, b: Any, e: Any, w: Any, c: Any) -> float:
     result = 0.0
     for i in range(b.size):
         x = a[i] * b[i] if w is None else a[i] * b[i] * w[i]
+        x = x if e is None else x * e[i]
         if c is not None:
             c[i] = x
         result += x
@@ -202,16 +239,21 @@ def _dot(a: Any, b: Any, w: Any, c: Any) -> float:
 
 
 @njit(parallel=True, error_model="numpy")
-def _moved(a: Any, b: Any, w: Any, c: Any, d: Any) -> None:
-    """Read a, b and w and write c and d, of those that are given."""
+def _moved(a: Any, b: Any, e: Any, w: Any, c: Any, d: Any) -> None:
+    """Read a, b, e and w and write c and d, of those that are given."""
     for block in prange((b.size + BLOCK - 1) // BLOCK):
         start, stop = block * BLOCK, min(b.size, (block + 1) * BLOCK)
-        _move(a[start:stop], b[start:stop], part(w, start, stop), part(c, start, stop), part(d, start, stop))
+        _move(
+            a[start:stop], b[start:stop], part(e, start, stop), part(w, start, stop), part(c, start, stop),
+            part(d, start, stop),
+        )  # fmt: skip
 
 
 @njit(parallel=True, error_model="numpy")
-def _dotted(a: Any, b: Any, w: Any, c: Any, sums: Any) -> None:
-    """Read a, b and w, write c, of those that are given, and add up products, one sum for each block."""
+def _dotted(a: Any, b: Any, e: Any, w: Any, c: Any, sums: Any) -> None:
+    """Read a, b, e and w, write c, of those that are given, and add up products, one sum for each block."""
     for block in prange((b.size + BLOCK - 1) // BLOCK):
         start, stop = block * BLOCK, min(b.size, (block + 1) * BLOCK)
-        sums[block] = _dot(a[start:stop], b[start:stop], part(w, start, stop), part(c, start, stop))
+        sums[block] = _dot(
+            a[start:stop], b[start:stop], part(e, start, stop), part(w, start, stop), part(c, start, stop)
+        )

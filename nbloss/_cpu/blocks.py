@@ -7,26 +7,18 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import overload, register_jitable
 
 from nbloss._compile import INLINE
-from nbloss._cpu.sums import total, weigh
+from nbloss._cpu.sums import add_to, no_sums, sum_of, total, total_with, weigh
+from nbloss._cpu.views import address, part, scratch_of, view
 
 BLOCK = 512  # elements: few enough that a sum of the values hardly interrupts the reading of the next ones
+STEP = 128  # elements that are evaluated, then added up
+_scratch = scratch_of(STEP)
 
 
-# Not register_jitable, here and below: of None and an array it makes an optional type, which a parallel loop passes
-# on by a flag that is not always set.
-def part(a: Any, first: int, last: int) -> Any:
-    """Return ``a[first:last]``, or None where there is no array."""
-    return None if a is None else a[first:last]
-
-
-@overload(part, strict=False)
-def _part(a: Any, first: int, last: int) -> Any:
-    return (lambda a, first, last: None) if a is types.none else (lambda a, first, last: a[first:last])
-
-
+# Not register_jitable, here and below: as :func:`nbloss._cpu.views.part`.
 def sums_beside(w: Any, blocks: int) -> Any:
     """Return room for the sums of the weights, or None where there are no weights."""
     return None if w is None else np.empty(blocks)
@@ -54,15 +46,6 @@ def _add_weights(w: Any, sums: Any, b: int) -> Any:
     return write
 
 
-@intrinsic
-def _address(context: Any, a: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(a)(context, builder, arguments[0]).data
-        return builder.ptrtoint(data, context.get_value_type(types.intp))
-
-    return types.intp(a), generate
-
-
 @register_jitable
 def are_apart(out: Any, a: Any, b: Any, c: Any, d: Any) -> bool:
     """Whether the contiguous vector *out* shares no memory with the others; each of them may be None."""
@@ -80,7 +63,7 @@ def _overlap(a: Any, b: Any) -> Any:
         return lambda a, b: False
 
     def compare(a: Any, b: Any) -> bool:
-        start, other = _address(a), _address(b)
+        start, other = address(a), address(b)
         return bool(start < other + b.size * b.itemsize and other < start + a.size * a.itemsize)
 
     return compare
@@ -96,8 +79,22 @@ def evaluate(f: Any, choices: Any, bounds: Any, numbers: Any, y: Any, z: Any) ->
     return value if inside else nan, gradient if inside else nan, hessian if inside else nan
 
 
+def parts(numbers: Any, first: int, last: int) -> Any:
+    """Return the tuple *numbers* with that part of each vector in it, and the rest as it is."""
+    return tuple(x[first:last] if isinstance(x, np.ndarray) else x for x in numbers)
+
+
+@overload(parts, strict=False)
+def _parts(numbers: Any, first: int, last: int) -> Any:
+    if not any(isinstance(x, types.Array) for x in numbers):
+        return lambda numbers, first, last: numbers
+    if isinstance(numbers[0], types.Array):
+        return lambda numbers, first, last: (part(numbers[0], first, last), *parts(numbers[1:], first, last))
+    return lambda numbers, first, last: (numbers[0], *parts(numbers[1:], first, last))
+
+
 def numbers_at(numbers: Any, i: Any) -> Any:
-    """Return the tuple *numbers* with the element *i*, or the slice, of each vector in it, and the rest as it is."""
+    """Return the tuple *numbers* with the element *i* of each vector in it, and the rest as it is."""
     return tuple(x[i] if isinstance(x, np.ndarray) else x for x in numbers)
 
 
@@ -138,7 +135,7 @@ def _narrowed(y: Any, room: Any) -> Any:
         return lambda y, room: y
 
     def convert(y: Any, room: Any) -> Any:
-        narrow = room[: y.size]
+        narrow = view(room, 0, y.size)
         for i in range(y.size):
             narrow[i] = y[i]
         return narrow
@@ -202,19 +199,42 @@ def fill(
 
 @register_jitable(**INLINE)
 def add(
-    f: Any, choices: Any, bounds: Any, real: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, scratch: Any,
-    gradient: Any,
-) -> Any:  # fmt: skip
+    f: Any, choices: Any, bounds: Any, real: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, gradient: Any
+) -> Any:
     """Return the sum of a block's weighted values; write scaled gradients.
 
-    Values pass through a scratch, since a loop that also adds them up in float64 would run at half the width.
+    Values pass through a scratch, since a loop that also adds them up in float64 would run at half the width. It is
+    so short that the processor reads the next elements while it adds up these.
     """
-    values = scratch[: z.size]
+    values, sums = _scratch(real), no_sums()
+    whole = z.size - z.size % STEP
+    for first in range(0, whole, STEP):
+        last = first + STEP
+        evaluate_few(
+            f, choices, bounds, real, parts(numbers, first, last), scale, part(y, first, last), part(z, first, last),
+            part(w, first, last), values, part(gradient, first, last),
+        )  # fmt: skip
+        add_to(sums, values, part(w, first, last))
+    rest = z.size - whole
+    if rest == 0:
+        return sum_of(sums)
+    evaluate_few(
+        f, choices, bounds, real, parts(numbers, whole, z.size), scale, part(y, whole, z.size),
+        part(z, whole, z.size), part(w, whole, z.size), part(values, 0, rest), part(gradient, whole, z.size),
+    )  # fmt: skip
+    return total_with(sums, part(values, 0, rest), part(w, whole, z.size))
+
+
+@register_jitable(**INLINE)
+def evaluate_few(
+    f: Any, choices: Any, bounds: Any, real: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, values: Any,
+    gradient: Any,
+) -> None:  # fmt: skip
+    """Write values, not weighed, and weighed and scaled gradients."""
     fill(f, choices, bounds, real, numbers, y, z, None, values, gradient, None)
     if gradient is not None:
         for i in range(gradient.size):
             gradient[i] = (gradient[i] if w is None else weigh(gradient[i], w[i])) * scale
-    return total(values, w)
 
 
 @register_jitable(**INLINE)
@@ -230,3 +250,20 @@ def add_up(sums: Any) -> Any:
             sums[count // 2] = sums[count - 1]
         count = (count + 1) // 2
     return sums[0]
+
+
+def put_total(sums: Any, totals: Any, c: int) -> None:
+    """Write what *sums* add up to as the number *c* of *totals*, if there are any."""
+    if sums is not None:
+        totals[c] = add_up(sums)
+
+
+@overload(put_total, strict=False)
+def _put_total(sums: Any, totals: Any, c: int) -> Any:
+    if sums is types.none:
+        return lambda sums, totals, c: None
+
+    def put(sums: Any, totals: Any, c: int) -> None:
+        totals[c] = add_up(sums)
+
+    return put

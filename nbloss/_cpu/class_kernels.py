@@ -14,12 +14,12 @@ from numba import prange, types
 from numba.extending import overload, register_jitable
 
 from nbloss._compile import INLINE, inlined
-from nbloss._cpu.blocks import part
 from nbloss._cpu.lanes import row
 from nbloss._cpu.power_columns import PEAK, REST, TOP, powers_of_columns
 from nbloss._cpu.rows import loading, storing
 from nbloss._cpu.sums import LANES, total
 from nbloss._cpu.tuples import cast, taken
+from nbloss._cpu.views import part
 from nbloss._rows import but_one, complement, inverse_of_mass, masked
 
 CHUNKS = 64  # parts of a set, at most, that are added up on their own

@@ -24,12 +24,14 @@ from nbloss._cpu.blocks import (
     are_apart,
     fill,
     narrowed,
-    numbers_at,
-    part,
+    parts,
+    put_total,
     room_beside,
     sums_beside,
 )
 from nbloss._cpu.layout import as_vectors, pieces
+from nbloss._cpu.streams import lead_of, place_in, pour, room_for, settle
+from nbloss._cpu.views import part
 from nbloss._program import Program
 from nbloss.loss import REAL, Domain, Interval
 
@@ -178,19 +180,29 @@ def _filling(f: Any, choices: Any, bounds: Any, real: Any) -> Any:
             return False
         if not are_apart(hessian, value, y, z, w):
             return False
+        lead = max(lead_of(value), lead_of(gradient), lead_of(hessian))
+        streams, lead = lead >= 0, max(lead, 0)
         n = z.size
-        blocks = (n + BLOCK - 1) // BLOCK
+        blocks = (n + lead + BLOCK - 1) // BLOCK
         chunk = CHUNK + blocks // 256
         for c in prange((blocks + chunk - 1) // chunk):
             room = room_beside(y, real)
+            values, gradients, hessians = room_for(value), room_for(gradient), room_for(hessian)
             for b in range(c * chunk, min(blocks, (c + 1) * chunk)):
-                first = b * BLOCK
-                last = min(n, first + BLOCK)
+                first = max(0, b * BLOCK - lead)
+                last = min(n, (b + 1) * BLOCK - lead)
                 fill(
-                    f, choices, bounds, real, numbers_at(numbers, slice(first, last)), narrowed(y[first:last], room),
-                    z[first:last], part(w, first, last), part(value, first, last), part(gradient, first, last),
-                    part(hessian, first, last),
+                    f, choices, bounds, real, parts(numbers, first, last), narrowed(part(y, first, last), room),
+                    part(z, first, last), part(w, first, last), place_in(value, values, first, last, streams),
+                    place_in(gradient, gradients, first, last, streams),
+                    place_in(hessian, hessians, first, last, streams),
                 )  # fmt: skip
+                if streams:
+                    pour(value, values, first, last)
+                    pour(gradient, gradients, first, last)
+                    pour(hessian, hessians, first, last)
+            if streams:
+                settle()
         return True
 
     return kernel
@@ -200,20 +212,24 @@ def _summing(f: Any, choices: Any, bounds: Any, real: Any) -> Any:
     def kernel(y, z, w, numbers, scale, gradient):  # type: ignore[no-untyped-def]
         n = z.size
         blocks = (n + BLOCK - 1) // BLOCK
-        values, weights = np.empty(blocks), sums_beside(w, blocks)
         chunk = CHUNK + blocks // 256
-        for c in prange((blocks + chunk - 1) // chunk):
-            scratch, room = np.empty(BLOCK, real), room_beside(y, real)
-            for b in range(c * chunk, min(blocks, (c + 1) * chunk)):
+        chunks = (blocks + chunk - 1) // chunk
+        totals, total_weights = np.empty(chunks), sums_beside(w, chunks)
+        for c in prange(chunks):
+            start, end = c * chunk, min(blocks, (c + 1) * chunk)
+            room, values, weights = room_beside(y, real), np.empty(end - start), sums_beside(w, end - start)
+            for b in range(start, end):
                 first = b * BLOCK
                 last = min(n, first + BLOCK)
-                values[b] = add(
-                    f, choices, bounds, real, numbers_at(numbers, slice(first, last)), scale,
-                    narrowed(y[first:last], room), z[first:last], part(w, first, last), scratch,
+                values[b - start] = add(
+                    f, choices, bounds, real, parts(numbers, first, last), scale,
+                    narrowed(part(y, first, last), room), part(z, first, last), part(w, first, last),
                     part(gradient, first, last),
                 )  # fmt: skip
-                add_weights(part(w, first, last), weights, b)
-        return add_up(values), add_up(weights)
+                add_weights(part(w, first, last), weights, b - start)
+            totals[c] = add_up(values)
+            put_total(weights, total_weights, c)
+        return add_up(totals), add_up(total_weights)
 
     return kernel
 

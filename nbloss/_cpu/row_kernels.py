@@ -15,7 +15,7 @@ import numpy as np
 from numba import prange
 
 from nbloss._compile import inlined
-from nbloss._cpu.blocks import add_up, part
+from nbloss._cpu.blocks import add_up
 from nbloss._cpu.lanes import fold, row
 from nbloss._cpu.power_columns import (
     BEND,
@@ -49,6 +49,7 @@ from nbloss._cpu.rows import (
     weight_of,
 )
 from nbloss._cpu.sums import total
+from nbloss._cpu.views import part
 from nbloss._row_program import RowProgram
 from nbloss._rows import (
     but_one,

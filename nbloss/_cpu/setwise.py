@@ -17,12 +17,13 @@ from numba.extending import register_jitable
 
 from nbloss._arrays import DOUBLE, divide, real_of
 from nbloss._compile import INLINE, compiled, inlined
-from nbloss._cpu.blocks import BLOCK, part
+from nbloss._cpu.blocks import BLOCK
 from nbloss._cpu.lanes import LANES, fold, row
 from nbloss._cpu.layout import as_vectors, pieces
 from nbloss._cpu.pointwise import REALS, TARGETS, in_parallel
 from nbloss._cpu.sums import weigh
 from nbloss._cpu.tuples import cast, put, spread, taken
+from nbloss._cpu.views import part
 from nbloss._program import SetProgram
 from nbloss.loss import Interval
 

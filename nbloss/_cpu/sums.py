@@ -16,6 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 from nbloss._compile import INLINE
+from nbloss._cpu.views import borrowed
 
 LANES = 32
 _DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
@@ -31,38 +32,58 @@ def weigh(x: Any, w: Any) -> Any:
 @register_jitable(**INLINE)
 def total(x: Any, w: Any) -> Any:
     """Return the sum of the vector *x*, each element weighed by that of *w* if it is not None."""
-    result = _total_of_whole(x, w)
+    return total_with(no_sums(), x, w)
+
+
+@register_jitable(**INLINE)
+def total_with(sums: Any, x: Any, w: Any) -> Any:
+    """Return what is in the lanes plus the sum of the vector *x*, weighed."""
+    add_to(sums, x, w)
+    result = sum_of(sums)
     for i in range(x.size - x.size % LANES, x.size):
         result += np.float64(x[i]) if w is None else weigh(np.float64(x[i]), np.float64(w[i]))
     return result
 
 
-def _total_in_python(x: Any, w: Any) -> float:
-    """Do what :func:`total` does where nothing is compiled."""
-    return sum(float(a) for a in (x if w is None else map(weigh, x.tolist(), w.tolist())))
+@intrinsic
+def no_sums(context: Any) -> Any:
+    """Return LANES sums of nothing, on the stack: in registers, if all that is done with them is in one function."""
 
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = cgutils.alloca_once(builder, _DOUBLES)
+        builder.store(_ZEROS, place)
+        return borrowed(context, builder, signature.return_type, place, cgutils.intp_t(LANES))
 
-if config.DISABLE_JIT:
-    total = _total_in_python
+    return types.float64[::1](), generate
 
 
 @intrinsic
-def _total_of_whole(context: Any, x: Any, w: Any) -> Any:
-    """Do the work of :func:`total` for as many elements as fill the lanes without a rest."""
+def add_to(context: Any, sums: Any, x: Any, w: Any) -> Any:
+    """Add as many elements of *x* as fill the lanes without a rest, weighed by *w* if that is not None."""
     operands = [x] if w is types.none else [x, w]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vectors = [context.make_array(t)(context, builder, a) for t, a in zip(operands, arguments, strict=False)]
+        lanes = _lanes_of(context, builder, sums, arguments[0])
+        vectors = [context.make_array(t)(context, builder, a) for t, a in zip(operands, arguments[1:], strict=False)]
         count = builder.udiv(cgutils.unpack_tuple(builder, vectors[0].shape)[0], cgutils.intp_t(LANES))
-        sums = cgutils.alloca_once_value(builder, _ZEROS)
         with cgutils.for_range(builder, count) as loop:
             first = builder.mul(loop.index, cgutils.intp_t(LANES))
             term, *weights = (_doubles(context, builder, t, v, first) for t, v in zip(operands, vectors, strict=True))
             for weight in weights:
                 is_counted = builder.fcmp_unordered("!=", weight, _ZEROS)
                 term = builder.select(is_counted, builder.fmul(term, weight), _ZEROS)
-            builder.store(builder.fadd(builder.load(sums), term), sums)
-        result = builder.load(sums)
+            builder.store(builder.fadd(builder.load(lanes), term), lanes)
+        return context.get_dummy_value()
+
+    return types.void(sums, x, w), generate
+
+
+@intrinsic
+def sum_of(context: Any, sums: Any) -> Any:
+    """Return the sum of the lanes."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        result = builder.load(_lanes_of(context, builder, sums, arguments[0]))
         width = LANES
         while width > 1:
             width //= 2
@@ -70,7 +91,11 @@ def _total_of_whole(context: Any, x: Any, w: Any) -> Any:
             result = builder.fadd(lower, upper)
         return builder.extract_element(result, ir.IntType(32)(0))
 
-    return types.float64(x, w), generate
+    return types.float64(sums), generate
+
+
+def _lanes_of(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+    return builder.bitcast(context.make_array(kind)(context, builder, array).data, _DOUBLES.as_pointer())
 
 
 def _doubles(context: Any, builder: Any, array_type: Any, array: Any, first: Any) -> Any:
@@ -84,3 +109,18 @@ def _doubles(context: Any, builder: Any, array_type: Any, array: Any, first: Any
 def _lanes(builder: Any, vector: Any, start: int, width: int) -> Any:
     indices = ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(start, start + width)))
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), indices)
+
+
+if config.DISABLE_JIT:  # the same in Python
+
+    def _no_sums() -> Any:
+        return np.zeros(LANES)
+
+    def _add_to(sums: Any, x: Any, w: Any) -> None:
+        for i in range(x.size - x.size % LANES):
+            sums[i % LANES] += x[i] if w is None else weigh(float(x[i]), float(w[i]))
+
+    def _sum_of(sums: Any) -> float:
+        return float(sums.sum())
+
+    no_sums, add_to, sum_of = _no_sums, _add_to, _sum_of
