@@ -96,6 +96,7 @@ def _two_more(
     even: float, odd: float, k: float, v: float, n: float, mass: float, first: float, second: float
 ) -> tuple[float, float, float, float, float]:
     """Return the coefficients of the powers n and n + 1, and the integrals with them added."""
-    even = -fma(k, odd, v * even) / n
-    odd = -fma(k, even, v * odd) / (n + 1.0)
-    return even, odd, mass + even / (n + 1.0), first + odd / (n + 3.0), second + even / (n + 3.0)
+    by, by_next, by_third = 1.0 / n, 1.0 / (n + 1.0), 1.0 / (n + 3.0)  # constants: n is known while this is compiled
+    even = -fma(k, odd, v * even) * by
+    odd = -fma(k, even, v * odd) * by_next
+    return even, odd, fma(even, by_next, mass), fma(odd, by_third, first), fma(even, by_third, second)
