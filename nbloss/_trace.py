@@ -16,6 +16,7 @@ from typing import Any
 from nbloss._graph import Graph
 
 PACKAGE = os.path.dirname(__file__)
+OTHERS = "a formula must take its functions from nbloss.math, not from math, NumPy or another library"
 MOST_WAYS = 1000
 LARGEST_PRODUCT = 16
 """The greatest power that is a product."""
@@ -160,9 +161,12 @@ class Traced:
         return bool(self != 0)
 
     def __float__(self) -> float:
-        raise TypeError("a formula must take its functions from nbloss.math, not from math or another library")
+        raise TypeError(OTHERS)
 
     __int__ = __index__ = __float__
+
+
+Traced.__name__ = "number of a formula"  # as Python's own errors call it
 
 
 def is_number(x: Any) -> bool:
@@ -251,6 +255,8 @@ def _steps(function: Callable[..., Any], result: Any, tape: Tape) -> list[int]:
 
 
 def _words(result: Any) -> str:
+    if hasattr(result, "dtype"):
+        return "an array of NumPy: in place of np.where, a formula has `a if condition else b`"
     if isinstance(result, tuple):
         return f"a tuple of {len(result)}: ({', '.join(map(_words, result))})"
     return "a number" if isinstance(result, Traced) else repr(result)
@@ -267,7 +273,8 @@ def called(function: Callable[..., Any], *arguments: Any, **parameters: Any) -> 
         own = [frame for frame in frames if not frame.filename.startswith(PACKAGE)]
         if not own:  # its arguments do not fit
             raise type(error)(f"{place(function)}: {error}") from error
-        raise type(error)(f"{own[-1].filename}, line {own[-1].lineno}, in {own[-1].name}: {error}") from error
+        words = OTHERS if "__array_ufunc__" in str(error) else error
+        raise type(error)(f"{own[-1].filename}, line {own[-1].lineno}, in {own[-1].name}: {words}") from error
 
 
 def place(function: Callable[..., Any]) -> str:

@@ -266,6 +266,23 @@ def bad_type(y: Any, z: Any) -> Any:
     return z + "1"
 
 
+def bad_library(y: Any, z: Any) -> Any:
+    r = z - y
+    return np.log1p(r * r)
+
+
+def bad_choice(y: Any, z: Any) -> Any:
+    return np.where(z > y, z - y, y - z)
+
+
+def bad_operator(y: Any, z: Any) -> Any:
+    return z % 2
+
+
+def bad_name(y: Any, z: Any) -> Any:
+    return m.gamma(z)  # type: ignore[attr-defined]
+
+
 def no_result(y: Any, z: Any) -> None:
     pass
 
@@ -289,6 +306,10 @@ def too_many_ways(y: Any, z: Any) -> Any:
         (bad_index, 1, "must take its functions|list indices"),
         (bad_result, 0, "value, gradient and Hessian, got a tuple of 2"),
         (bad_type, 1, "unsupported operand"),
+        (bad_library, 2, "nbloss.math, not from math, NumPy"),
+        (bad_choice, 0, "in place of np.where"),
+        (bad_operator, 1, "for %: 'number of a formula' and 'int'"),
+        (bad_name, 1, "no attribute 'gamma'"),
         (no_result, 0, "got None"),
         (one_or_three, 0, "always return"),
         (default_of_text, 0, "the default of kind must be a number"),
@@ -296,7 +317,7 @@ def too_many_ways(y: Any, z: Any) -> Any:
     ],
 )
 def test_errors_point_at_the_line(function: Any, line: int, words: str) -> None:
-    with pytest.raises((TypeError, ValueError), match=words) as caught:
+    with pytest.raises((TypeError, ValueError, AttributeError), match=words) as caught:
         nbloss.pointwise(function)
     first = function.__code__.co_firstlineno
     assert str(caught.value).startswith(f"{__file__}, line {first + line}, in {function.__name__}: ")
