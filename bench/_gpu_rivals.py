@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -21,8 +22,20 @@ CODE = {
 def _module(name: str) -> Any:
     try:
         return importlib.import_module(name)
-    except ImportError:
+    except ModuleNotFoundError:
         return None
+
+
+def ways(make: Callable[[Any, Any, Any], Ways], loss: Any, y: Any, z: Any) -> Ways:
+    """Return what *make* does or, where that fails, what fails in the same way: the rest goes on."""
+    try:
+        return make(loss, y, z)
+    except Exception as error:
+        return {make.__name__: functools.partial(_fail, error)}
+
+
+def _fail(error: Exception) -> None:
+    raise error
 
 
 def derivatives(loss: Any, y: Any, z: Any) -> Ways:
@@ -57,7 +70,7 @@ def training(loss: Any, y: Any, z: Any) -> Ways:
     def step(function: Callable[..., Any]) -> Callable[[], Any]:
         return lambda: torch.autograd.grad(function(logits, target), logits)
 
-    ways = {"torch": step(found)}
+    both = {"torch": step(found)}
     if hasattr(torch, "compile"):
-        ways["torch.compile"] = step(torch.compile(lambda a, b: found(a, b)))
-    return ways
+        both["torch.compile"] = step(torch.compile(lambda a, b: found(a, b)))
+    return both

@@ -3,8 +3,13 @@
     python bench/gpu.py --all
 
 checks every loss against the CPU, then measures; it writes ``results/gpu.csv``, ``results/gpu-checks.csv`` and the
-chart ``results/gpu.svg``, and ends with an error if a check failed. It needs a device, NumPy, numba and numba-cuda;
-CuPy and PyTorch are measured beside where they are installed. What fails is written down, and the rest goes on.
+chart ``results/gpu.svg``, with the name of the device, and ends with an error if a check failed. It needs a device,
+NumPy, numba and numba-cuda; CuPy and PyTorch are measured beside where they are installed. What fails, crashes or
+hangs is written down, and the rest goes on; results are written as they come. ``--check`` and ``--measure`` do one
+half each, and ``--minutes 9`` ends either in time: what was not done is written down as such.
+
+Checks run in as many processes as there are cores, since most of their time goes into compilation. All that is
+measured is compiled before, in the same way; then it is measured by one process alone.
 
 Bandwidth is that of the bytes that the arrays have, each read or written once, by the medians of event times, with
 arrays larger than the level-2 cache, of fresh random numbers; beside it, that of a copy within the device by the
@@ -19,23 +24,26 @@ import datetime
 import functools
 import importlib.metadata
 import math
+import os
 import pathlib
 import statistics
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import _gpu_checks
 import _gpu_rivals
+import _gpu_workers
 import numpy as np
 from _gpu_chart import chart
-from _gpu_checks import MOST_ULPS, brief, check, distance
+from _gpu_checks import MOST_ULPS, distance, verdict
 from numba import config, cuda
 
 import nbloss
+from nbloss.families.paired import Paired
 from nbloss.families.pointwise import Pointwise
 from nbloss.families.rowwise import Rowwise
 from nbloss.loss import UNIT
@@ -79,7 +87,9 @@ def measured(
             cuda.synchronize()
             usable[way] = call
         except Exception as error:
-            yield {"kind": kind, "case": name, "shape": shape, "way": way, "error": brief(error)}
+            yield {"kind": kind, "case": name, "shape": shape, "way": way, "error": _gpu_workers.brief(error)}
+            if _gpu_workers.is_fatal(error):
+                raise
     taken = seconds(usable, rounds)
     for way, t in taken.items():
         row: Row = {"kind": kind, "case": name, "shape": "x".join(map(str, shape)), "way": way}
@@ -105,13 +115,16 @@ def numbers(rng: Any, loss: Any, n: int, dtype: Any) -> tuple[Any, Any]:
     return y.astype(dtype), within(prediction).astype(dtype)
 
 
-def of_pointwise(rng: Any, n: int, rounds: int, only: str) -> Iterator[Row]:
-    """Measure gradient and Hessian, and the mean, of every pointwise loss in float32, and of some in float64."""
+Job = tuple[str, Callable[[], Iterator[Row]]]
+
+
+def of_pointwise(rng: Any, n: int, rounds: int, only: str) -> Iterator[Job]:
+    """Give measurements of gradient and Hessian, and the mean, of every loss in float32, and of some in float64."""
     for loss in nbloss.ALL:
-        if not issubclass(loss, Pointwise) or only not in loss.__name__:
+        if not issubclass(loss, Pointwise) or issubclass(loss, Paired) or only not in loss.__name__:
             continue
         for dtype in (np.float32, np.float64) if loss.__name__ in ("Huber", "BinaryCrossEntropy") else (np.float32,):
-            yield from attempt(functools.partial(_of_one, rng, loss(), n, dtype, rounds))
+            yield loss.__name__, functools.partial(_of_one, rng, loss(), n, dtype, rounds)
 
 
 def _of_one(rng: Any, loss: Any, n: int, dtype: Any, rounds: int) -> Iterator[Row]:
@@ -122,26 +135,26 @@ def _of_one(rng: Any, loss: Any, n: int, dtype: Any, rounds: int) -> Iterator[Ro
     ways: dict[str, Callable[[], Any]] = {"nbloss": lambda: loss.gradient_and_hessian(y, z, out=(g, h))}
     yield from measured(
         "pointwise", f"{name} gradient and Hessian", (size,), 4 * z.nbytes,
-        ways | _gpu_rivals.derivatives(loss, y, z), rounds,
+        ways | _gpu_rivals.ways(_gpu_rivals.derivatives, loss, y, z), rounds,
     )  # fmt: skip
     ways = {"nbloss": lambda: loss.value(y, z, out=mean)}
     yield from measured("sums", f"{name} mean", (size,), 2 * z.nbytes, ways, rounds)
     ways = {"nbloss": lambda: loss.value_and_gradient(y, z, out=(mean, g))}
-    yield from measured(
-        "sums", f"{name} mean and gradient", (size,), 3 * z.nbytes, ways | _gpu_rivals.training(loss, y, z), rounds
-    )  # fmt: skip
+    ways |= _gpu_rivals.ways(_gpu_rivals.training, loss, y, z)
+    yield from measured("sums", f"{name} mean and gradient", (size,), 3 * z.nbytes, ways, rounds)
 
 
-def of_rows(rng: Any, n: int, rounds: int, only: str) -> Iterator[Row]:
-    """Measure the cross-entropy for many numbers of classes, and every other loss of rows for 1000."""
+def of_rows(rng: Any, n: int, rounds: int, only: str) -> Iterator[Job]:
+    """Give measurements of the cross-entropy for many numbers of classes, and of other losses of rows for 1000."""
     for loss in nbloss.ALL:
         if not issubclass(loss, Rowwise) or only not in loss.__name__:
             continue
         for classes in CLASSES if loss is nbloss.CrossEntropy else (1000,):
-            yield from attempt(functools.partial(_of_rows, rng, loss(), n, classes, rounds))
+            yield f"{loss.__name__} {classes}", functools.partial(_of_rows, rng, loss(), n, classes, rounds)
 
 
 def _of_rows(rng: Any, loss: Any, n: int, classes: int, rounds: int) -> Iterator[Row]:
+    classes = next((len(x) for x in loss.parameters.values() if isinstance(x, tuple)), classes)
     rows = max(1, n // classes)
     x = 6 * rng.random((rows, classes), np.float32) - 3
     if loss.domain.prediction == UNIT:
@@ -156,7 +169,7 @@ def _of_rows(rng: Any, loss: Any, n: int, classes: int, rounds: int) -> Iterator
     name = type(loss).__name__
     yield from measured(kind, f"{name} gradient and Hessian", z.shape, 3 * z.nbytes + y.nbytes, ways, rounds)
     ways = {"nbloss": lambda: loss.value_and_gradient(y, z, out=(mean, g))}
-    rivals = _gpu_rivals.training(loss, y, z)
+    rivals = _gpu_rivals.ways(_gpu_rivals.training, loss, y, z)
     yield from measured(kind, f"{name} mean and gradient", z.shape, 2 * z.nbytes + y.nbytes, ways | rivals, rounds)
 
 
@@ -216,13 +229,15 @@ def of_graphs() -> Iterator[Row]:
     yield {**row, "error": "" if worst <= MOST_ULPS else f"{worst:.3g} ulp from the CPU"}
 
 
-def attempt(make: Callable[[], Iterator[Row]]) -> list[Row]:
-    """Return the rows, or one with what went wrong."""
-    try:
-        return list(make())
-    except Exception as error:
-        traceback.print_exc()
-        return [{"kind": "failed", "case": getattr(make, "__name__", ""), "error": brief(error)}]
+def measurements(options: argparse.Namespace) -> list[Job]:
+    """Return names and measurements."""
+    rng, n = np.random.default_rng(), options.size or 1 << max(26, (2 * level_2_cache()).bit_length())
+    first: list[Job] = [("calls", lambda: of_calls(1000)), ("graphs", of_graphs)]
+    return [
+        *first,
+        *of_pointwise(rng, n, options.rounds, options.only),
+        *of_rows(rng, n, options.rounds, options.only),
+    ]
 
 
 # All
@@ -267,49 +282,107 @@ def write(path: pathlib.Path, rows: Sequence[Row], place: Row) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    options = _options(arguments)
+    if not cuda.is_available():
+        print("no CUDA device, or no driver for it, was found: nothing was checked or measured", file=sys.stderr)
+        return 2
+    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+    if options.jobs:
+        found = measurements(options) if options.measure else _gpu_checks.jobs(options.only, options.elements)
+        _gpu_workers.work([job for _, job in found], options.jobs, options.lines)
+        return 0
+    place = environment()
+    print(", ".join(f"{name} {x}" for name, x in place.items() if x), flush=True)
+    options.into.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + 60 * options.minutes
+    failed = 0
+    if options.all or options.check:
+        failed += check(options, place, deadline)
+    if options.all or options.measure:
+        failed += measure(options, place, deadline)
+    return 1 if failed else 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="check and measure")
     parser.add_argument("--check", action="store_true", help="compare every loss with the CPU")
     parser.add_argument("--measure", action="store_true", help="measure")
     parser.add_argument("--only", default="", help="losses whose class has this in its name")
-    parser.add_argument("--size", type=int, default=0, help="float32 numbers of an array (many times the L2 cache)")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after so many")
+    parser.add_argument("--processes", type=int, default=min(32, os.cpu_count() or 1), help="for what is compiled")
+    parser.add_argument("--elements", type=int, default=1000, help="of the arrays of checks")
+    parser.add_argument("--size", type=int, default=0, help="float32 numbers measured (many times the L2 cache)")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--into", type=pathlib.Path, default=pathlib.Path(__file__).parent / "results")
+    parser.add_argument("--jobs", default="", help=argparse.SUPPRESS)  # of a process that another one starts
+    parser.add_argument("--lines", default="", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if not (options.all or options.check or options.measure):
         parser.error("say --all, --check or --measure")
-    if not cuda.is_available():
-        print("no CUDA device, or no driver for it, was found: nothing was checked or measured", file=sys.stderr)
-        return 2
-    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
-    place = environment()
-    print(", ".join(f"{name} {x}" for name, x in place.items() if x), flush=True)
-    options.into.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    if options.all or options.check:
-        checks = check(options.only)
-        failed = sum(row["ok"] != "yes" for row in checks)
-        write(options.into / "gpu-checks.csv", checks, place)
-        print(f"{len(checks) - failed} of {len(checks)} checks passed", flush=True)
-    if options.all or options.measure:
-        n = options.size or 1 << max(26, (2 * level_2_cache()).bit_length())
-        rng = np.random.default_rng()
-        rows: list[Row] = []
-        parts: list[Callable[[], Iterator[Row]]] = [
-            lambda: of_calls(1000),
-            of_graphs,
-            lambda: of_pointwise(rng, n, options.rounds, options.only),
-            lambda: of_rows(rng, n, options.rounds, options.only),
-        ]
-        for part in parts:
-            rows += attempt(part)
-            write(options.into / "gpu.csv", rows, place)  # so that what is known stays, whatever comes
+    return options
+
+
+def check(options: argparse.Namespace, place: Row, deadline: float) -> int:
+    """Check everything; return how much is not as it must be."""
+    rows: list[Row] = []
+    started = time.monotonic()
+
+    def take(name: str, found: list[Row]) -> None:
+        for row in map(verdict, found):
+            print(f"{row['ok']:4}{row.get('ulps', math.nan):10.3g} ulp  {row.get('arrays', '')}  {name}", flush=True)
+            if row.get("error"):
+                print(f"    {row['error']}", flush=True)
+            rows.append({"loss": name} | row)
+        write(options.into / "gpu-checks.csv", rows, place)
+
+    names = [name for name, _ in _gpu_checks.jobs(options.only, options.elements)]
+    _gpu_workers.run(_again("--check", options), names, options.processes, deadline, take)
+    failed = [row for row in rows if row["ok"] != "yes"]
+    print(f"{len(rows) - len(failed)} of {len(rows)} checks passed in {time.monotonic() - started:.0f} s", flush=True)
+    for row in failed:
+        print(f"failed: {row['loss']}, {row.get('arrays', '')}, {row.get('ulps')} ulp, {row.get('error')}", flush=True)
+    return len(failed)
+
+
+def measure(options: argparse.Namespace, place: Row, deadline: float) -> int:
+    """Measure everything; return how much could not be."""
+    names = [name for name, _ in measurements(options)]
+    rows: list[Row] = []
+    started = time.monotonic()
+
+    def take(name: str, found: list[Row]) -> None:
+        rows.extend({"case": name} | row for row in found)
+        write(options.into / "gpu.csv", rows, place)
         (options.into / "gpu.svg").write_text(chart(rows, f"{place.get('gpu', '')}, {place['date']}"))
-        failed += sum(bool(row.get("error")) for row in rows)
-        for row in rows:
-            if row.get("goal") and not row["of copy"] >= row["goal"]:
-                print(f"below the goal: {row['case']} {row['shape']}: {row['of copy']:.2f}, not {row['goal']}")
-    return 1 if failed else 0
+
+    # the same of small arrays, so that all kernels are on the disk
+    _gpu_workers.run(
+        _again("--measure", options, "--size", "65536", "--rounds", "1"), names, options.processes, deadline,
+        lambda name, found: None,
+    )  # fmt: skip
+    print(f"compiled in {time.monotonic() - started:.0f} s", flush=True)
+    large = ["--rounds", str(options.rounds), "--size", str(options.size)]
+    _gpu_workers.run(_again("--measure", options, *large), names, 1, deadline, take)
+    print(f"compiled and measured in {time.monotonic() - started:.0f} s", flush=True)
+    for row in rows:
+        if row.get("error"):
+            print(f"failed: {row['case']}, {row.get('way', '')}: {row['error']}", flush=True)
+        elif row.get("goal") and not row["of copy"] >= row["goal"]:
+            print(f"below the goal: {row['case']} {row['shape']}: {row['of copy']:.2f}, not {row['goal']}", flush=True)
+    return sum(bool(row.get("error")) for row in rows)
+
+
+def _again(*options: Any) -> list[str]:
+    """Return the command that does a part of the work in a process of its own."""
+    what, given, *more = options
+    return _gpu_workers.started_by(
+        *START, what, "--only", given.only, "--elements", str(given.elements), *more
+    )  # fmt: skip
+
+
+START: tuple[str, ...] = (str(pathlib.Path(__file__).resolve()),)
+"""What a process that works on a part is started with."""
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import ctypes
-import importlib
 import os
 import pathlib
 import subprocess
@@ -406,18 +405,28 @@ def test_a_call_can_be_captured(monkeypatch: pytest.MonkeyPatch) -> None:
         assert {kind for kind in after if after[kind] != before[kind]} == {"launches"}
 
 
-def test_the_command_for_a_device(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    """bench/gpu.py goes through to its end, and finds that nothing is right where nothing is computed."""
-    monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parents[2] / "bench"))
-    gpu = importlib.import_module("gpu")
-    small = ["--size", "4096", "--rounds", "1", "--into", str(tmp_path)]
-    assert gpu.main(["--all", "--only", "Perceptron", *small]) == 1
-    assert gpu.main(["--measure", "--only", "CrossEntropy", *small]) == 1  # the captured call gives nothing, either
-    assert all(row["ok"] == "NO" for row in csv.DictReader((tmp_path / "gpu-checks.csv").read_text().splitlines()))
-    rows = list(csv.DictReader((tmp_path / "gpu.csv").read_text().splitlines()))
-    assert {"rows", "few classes"} <= {row["kind"] for row in rows}
-    assert [row["case"] for row in rows if row["error"]] == ["value and gradient, captured"]
+def test_the_command_for_a_device(tmp_path: pathlib.Path) -> None:
+    """bench/gpu.py goes through to its end, past what breaks, and finds that nothing is right where nothing runs."""
+
+    def run(*options: str) -> tuple[str, list[dict[str, str]], list[dict[str, str]]]:
+        script = pathlib.Path(__file__).with_name("command.py")
+        small = ["--elements", "40", "--size", "4096", "--rounds", "1", "--processes", "2", "--into", str(tmp_path)]
+        done = subprocess.run([sys.executable, str(script), *options, *small], capture_output=True, text=True)
+        assert done.returncode == 1, done.stderr
+        files = (tmp_path / "gpu-checks.csv", tmp_path / "gpu.csv")
+        return done.stdout, *(list(csv.DictReader(f.read_text().splitlines())) if f.exists() else [] for f in files)
+
+    output, checks, measured = run("--all", "--only", "Perceptron")
+    assert "0 of 4 checks passed" in output  # of each precision one, and what broke with it
+    assert checks and all(row["ok"] == "NO" and "CUDA_ERROR" in row["error"] for row in checks)
+    assert [row["case"] for row in measured if row["error"]][-1] == "Perceptron"
+    _, _, measured = run("--measure", "--only", "CrossEntropy")
+    assert {"rows", "few classes", "pointwise", "sums", "call"} <= {row["kind"] for row in measured}
+    assert [row["case"] for row in measured if row["error"]] == ["value and gradient, captured"]  # it gave nothing
+    assert all(row["gpu"] == "stand-in" for row in measured)
     assert (tmp_path / "gpu.svg").read_text().count("<rect") > 10
+    output, checks, _ = run("--check", "--only", "ZeroOne", "--minutes", "0")
+    assert "0 of 4 checks passed" in output and {row["error"] for row in checks} == {"not done: out of time"}
 
 
 def test_machine_code_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
