@@ -1,4 +1,4 @@
-"""Losses of groups: Cox's partial likelihood of a million rows, and LambdaRank of 10 000 lists of 100 rows.
+"""Losses of groups: Cox's partial likelihood of a million rows, ranking of 10 000 lists of 100 rows, renewed leaves.
 
 Against NumPy, written as one writes it there: argsort and cumulative sums, and matrices of pairs, some lists at a time.
 XGBoost's own Cox objective cannot be called by itself: its time is that of a round of training with it, less that of a
@@ -8,6 +8,7 @@ round with derivatives that are there already. All in one run, taken in turn. Wr
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -57,6 +58,66 @@ def lambdarank(y: Any, z: Any) -> tuple[Any, Any]:
     return gradient, hessian
 
 
+def ranknet(y: Any, z: Any) -> tuple[Any, Any]:
+    """Return gradient and Hessian of lists of one length, a row each."""
+    gradient, hessian = np.empty_like(z), np.empty_like(z)
+    for first in range(0, len(z), AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        rho = 1 / (1 + np.exp(z[some, :, None] - z[some, None]))
+        rho[y[some, :, None] <= y[some, None]] = 0
+        bend = rho * (1 - rho)
+        gradient[some], hessian[some] = rho.sum(1) - rho.sum(2), bend.sum(1) + bend.sum(2)
+    return gradient, hessian
+
+
+def xe_ndcg(y: Any, z: Any) -> tuple[Any, Any]:
+    """Return gradient and Hessian of lists of one length, a row each."""
+    gain = 2.0**y - 0.5
+    p = np.exp(z - z.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    return p - gain / gain.sum(1, keepdims=True), p * (1 - p)
+
+
+def quantiles(x: Any, leaf: Any, leaves: int, alpha: float) -> Any:
+    """Return a quantile of the numbers of each leaf."""
+    return np.array([np.quantile(x[leaf == k], alpha) for k in range(leaves)])
+
+
+def weighted_quantiles(x: Any, leaf: Any, leaves: int, alpha: float, w: Any) -> Any:
+    """Return a number of each leaf below which its share of the weight lies."""
+    found = np.empty(leaves)
+    for k in range(leaves):
+        some, weight = x[leaf == k], w[leaf == k]
+        order = np.argsort(some)
+        total = np.cumsum(weight[order], dtype=np.float64)
+        found[k] = some[order[np.searchsorted(total, alpha * total[-1], "right")]]
+    return found
+
+
+def of_leaves(n: int, rounds: int) -> list[_common.Row]:
+    """Return the rows of the quantiles of the residuals in leaves."""
+    from nbloss._cpu.quantiles import grouped_quantiles
+
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(n), rng.uniform(0.2, 3, n).astype(np.float32)
+    rows = []
+    for leaves in (8, 31):
+        leaf = rng.integers(0, leaves, n).astype(np.int32)
+        for name, by_hand, more in (("", quantiles, ()), (", weighted", weighted_quantiles, (w,))):
+            arguments = x, leaf, leaves, 0.7, *more
+            ways: dict[str, Callable[[], Any]] = {
+                "nbloss": functools.partial(grouped_quantiles, *arguments),
+                "NumPy": functools.partial(by_hand, *arguments),
+            }
+            between = 0.05 if more else 1e-12  # of weighted numbers, LightGBM's quantile lies between two neighbours
+            np.testing.assert_allclose(ways["nbloss"](), ways["NumPy"](), atol=between)
+            seconds = _common.interleaved(ways, rounds)
+            groups = f"{leaves} leaves{name}"
+            row = _row(nbloss.Quantile(alpha=0.7), x, groups, seconds["nbloss"], "NumPy", seconds["NumPy"])
+            rows.append(row | {"work": "quantiles"})
+    return rows
+
+
 def of_cox(dtype: type, n: int, rounds: int) -> list[_common.Row]:
     """Return the rows of Cox's partial likelihood, one stratum."""
     rng = np.random.default_rng(0)
@@ -98,21 +159,24 @@ def beside_xgboost(n: int, rounds: int) -> list[_common.Row]:
 
 
 def of_lists(dtype: type, lists: int, rounds: int) -> list[_common.Row]:
-    """Return the row of LambdaRank."""
+    """Return the rows of the losses that rank."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 5, (lists, LENGTH))
     z: Any = rng.standard_normal((lists, LENGTH)).astype(dtype)
-    loss, out, sizes = nbloss.LambdaRank(), (np.empty(z.size, dtype), np.empty(z.size, dtype)), np.full(lists, LENGTH)
+    out, sizes = (np.empty(z.size, dtype), np.empty(z.size, dtype)), np.full(lists, LENGTH)
     labels, scores = y.ravel(), z.ravel()
-    ways: dict[str, Callable[[], Any]] = {
-        "nbloss": lambda: loss.gradient_and_hessian(labels, scores, groups=sizes, out=out),
-        "NumPy": lambda: lambdarank(y, z),
-    }
-    ways["nbloss"]()
-    for a, b in zip(ways["NumPy"](), out, strict=True):
-        np.testing.assert_allclose(a.ravel(), b, rtol=1e-3, atol=1e-4)
-    seconds = _common.interleaved(ways, rounds)
-    return [_row(loss, z, f"lists of {LENGTH}", seconds["nbloss"], "NumPy", seconds["NumPy"])]
+    rows = []
+    for loss, by_hand in ((nbloss.LambdaRank(), lambdarank), (nbloss.RankNet(), ranknet), (nbloss.XeNDCG(), xe_ndcg)):
+        ways: dict[str, Callable[[], Any]] = {
+            "nbloss": functools.partial(loss.gradient_and_hessian, labels, scores, groups=sizes, out=out),
+            "NumPy": functools.partial(by_hand, y, z),
+        }
+        ways["nbloss"]()
+        for a, b in zip(ways["NumPy"](), out, strict=True):
+            np.testing.assert_allclose(a.ravel(), b, rtol=1e-3, atol=1e-4)
+        seconds = _common.interleaved(ways, rounds)
+        rows.append(_row(loss, z, f"lists of {LENGTH}", seconds["nbloss"], "NumPy", seconds["NumPy"]))
+    return rows
 
 
 def _row(loss: nbloss.Loss, z: Any, groups: str, ours: float, against: str, theirs: float) -> _common.Row:
@@ -140,6 +204,7 @@ def main() -> None:
     for dtype in (np.float64, np.float32):
         rows += of_cox(dtype, ROWS // few, 5 * arguments.rounds)
         rows += of_lists(dtype, LISTS // few, arguments.rounds)
+    rows += of_leaves(ROWS // few, arguments.rounds)
     rows += beside_xgboost(ROWS // few, 5 * arguments.rounds)
     if arguments.quick:
         print(_common.table(list(rows[0]), [list(_common.rounded(row).values()) for row in rows]))

@@ -215,7 +215,7 @@ def _shares_kernel(f: Any) -> Any:
                 first, last = starts[g], starts[g + 1]
                 n, is_nan = take(part(w, first, last), strength[first:last], z[first:last], items, room)
                 if not is_nan:
-                    values[g] = softmax_shares(f, room[:, :n])
+                    values[g] = softmax_shares(f, room, n)
                 else:
                     values[g] = math.nan
                 give(

@@ -286,10 +286,11 @@ def _later(
 
 
 @register_jitable(**INLINE)
-def softmax_shares(f: Any, room: Any) -> Any:
-    """Write the derivatives of a list by its softmax, and return the value."""
-    mass, z, slopes, bends, powers = room[STRENGTH], room[Z], room[SLOPES], room[BENDS], room[4]
-    n = z.size
+def softmax_shares(f: Any, room: Any, n: Any) -> Any:
+    """Write the derivatives of a list of *n* rows by its softmax, and return the value."""
+    # a line first, then a part of it: so numba knows that it is contiguous, and loops have packed instructions
+    mass, z, slopes = room[STRENGTH][:n], room[Z][:n], room[SLOPES][:n]
+    bends, powers = room[BENDS][:n], room[4][:n]
     if n == 0:
         return 0.0
     top = 0
