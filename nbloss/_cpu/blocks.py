@@ -11,7 +11,7 @@ from numba.extending import overload, register_jitable
 
 from nbloss._compile import INLINE
 from nbloss._cpu.sums import add_to, no_sums, sum_of, total, total_with, weigh
-from nbloss._cpu.views import address, part, scratch_of, view
+from nbloss._cpu.views import address, part, scratch_of
 
 BLOCK = 512  # elements: few enough that a sum of the values hardly interrupts the reading of the next ones
 STEP = 128  # elements that are evaluated, then added up
@@ -135,7 +135,7 @@ def _narrowed(y: Any, room: Any) -> Any:
         return lambda y, room: y
 
     def convert(y: Any, room: Any) -> Any:
-        narrow = view(room, 0, y.size)
+        narrow = part(room, 0, y.size)
         for i in range(y.size):
             narrow[i] = y[i]
         return narrow

@@ -11,11 +11,11 @@ from typing import Any
 
 from llvmlite import ir
 from numba import config, types
-from numba.extending import intrinsic, overload, register_jitable
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-from nbloss._compile import INLINE
 from nbloss._cpu.blocks import BLOCK
-from nbloss._cpu.views import address, either, on_stack, view
+from nbloss._cpu.views import borrowed, no_value, on_stack, part
 
 STREAM_FROM = 1 << 24
 """Bytes of a result from which on it is poured out; what is smaller may well be found in the caches by its reader."""
@@ -27,7 +27,7 @@ LINE = 64  # bytes
 def room_for(context: Any, a: Any) -> Any:
     """Return a scratch for a block of the result *a* on the stack of the caller, or None where there is no result."""
     if a is types.none:
-        return types.none(a), lambda context, builder, signature, arguments: context.get_dummy_value()
+        return types.none(a), no_value
     kind = types.Array(a.dtype, 1, "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -36,80 +36,74 @@ def room_for(context: Any, a: Any) -> Any:
     return kind(a), generate
 
 
-def lead_of(a: Any) -> int:
+@intrinsic
+def lead_of(context: Any, a: Any) -> Any:
     """Return how many elements the first block of the result *a* lacks, so that the others begin with a line.
 
     Returns -1 where the result is not poured out.
     """
-    return -1
-
-
-@overload(lead_of, strict=False)
-def _lead_of(a: Any) -> Any:
     if a is types.none:
-        return lambda a: -1
+        return types.intp(a), lambda context, builder, signature, arguments: cgutils.intp_t(-1)
 
-    def lead(a: Any) -> int:
-        return address(a) % LINE // a.itemsize if a.size * a.itemsize >= STREAM_FROM else -1
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        size = a.dtype.bitwidth // 8
+        array = context.make_array(a)(context, builder, arguments[0])
+        rest = builder.and_(builder.ptrtoint(array.data, cgutils.intp_t), cgutils.intp_t(LINE - 1))
+        [count] = cgutils.unpack_tuple(builder, array.shape)
+        is_large = builder.icmp_signed(">=", count, cgutils.intp_t(STREAM_FROM // size))
+        return builder.select(is_large, builder.udiv(rest, cgutils.intp_t(size)), cgutils.intp_t(-1))
 
-    return lead
-
-
-def place_in(a: Any, room: Any, first: int, last: int, streams: bool) -> Any:
-    """Return where the elements from *first* to *last* of a result are made: in the scratch if they are poured out."""
-    if a is None:
-        return None
-    return room[: last - first] if streams else a[first:last]
-
-
-@overload(place_in, strict=False)
-def _place_in(a: Any, room: Any, first: int, last: int, streams: bool) -> Any:
-    if a is types.none:
-        return lambda a, room, first, last, streams: None
-
-    return lambda a, room, first, last, streams: either(streams, room, 0, a, first, last - first)
-
-
-def pour(a: Any, room: Any, first: int, last: int) -> None:
-    """Bring what was made in the scratch to its place; until :func:`settle`, no other thread may read it."""
-    if a is not None:
-        a[first:last] = room[: last - first]
-
-
-@overload(pour, strict=False)
-def _pour(a: Any, room: Any, first: int, last: int) -> Any:
-    if a is types.none:
-        return lambda a, room, first, last: None
-    return lambda a, room, first, last: _copy(view(room, 0, last - first), view(a, first, last))
-
-
-@register_jitable(**INLINE)
-def _copy(source: Any, target: Any) -> None:
-    step = LINE // target.itemsize
-    end = target.size // step * step if address(target) % LINE == 0 else 0
-    for i in range(0, end, step):
-        _put_line(source, target, i)
-    for i in range(end, target.size):
-        target[i] = source[i]
+    return types.intp(a), generate
 
 
 @intrinsic
-def _put_line(context: Any, source: Any, target: Any, i: Any) -> Any:
-    """Copy a line from element *i* on; it must be aligned in the target."""
+def place_in(context: Any, a: Any, room: Any, first: Any, last: Any, streams: Any) -> Any:
+    """Return where the elements from *first* to *last* of a result are made: in the scratch if they are poured out."""
+    if a is types.none:
+        return types.none(a, room, first, last, streams), no_value
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        real = context.get_data_type(target.dtype)
-        line = ir.VectorType(real, LINE // (target.dtype.bitwidth // 8)).as_pointer()
-        places = [
-            builder.bitcast(builder.gep(context.make_array(t)(context, builder, a).data, [arguments[2]]), line)
-            for t, a in zip((source, target), arguments, strict=False)
-        ]
-        numbers = builder.load(places[0], align=target.dtype.bitwidth // 8)
-        store = builder.store(numbers, places[1], align=LINE)
-        store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        array, scratch, start, end, condition = arguments
+        there = context.make_array(a)(context, builder, array).data
+        here = context.make_array(room)(context, builder, scratch).data
+        place = builder.select(condition, here, builder.gep(there, [start]))
+        return borrowed(context, builder, a, place, builder.sub(end, start))
+
+    return a(a, room, types.intp, types.intp, types.boolean), generate
+
+
+@intrinsic
+def pour(context: Any, a: Any, room: Any, first: Any, last: Any) -> Any:
+    """Bring what was made in the scratch to its place; until :func:`settle`, no other thread may read it.
+
+    A part that does not begin with a line, or what is left of the last one, goes through the caches.
+    """
+    if a is types.none:
+        return types.none(a, room, first, last), no_value
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, scratch, start, end = arguments
+        size = a.dtype.bitwidth // 8
+        step = cgutils.intp_t(LINE // size)
+        source = context.make_array(room)(context, builder, scratch).data
+        target = builder.gep(context.make_array(a)(context, builder, array).data, [start])
+        count = builder.sub(end, start)
+        rest = builder.and_(builder.ptrtoint(target, cgutils.intp_t), cgutils.intp_t(LINE - 1))
+        is_aligned = builder.icmp_signed("==", rest, cgutils.intp_t(0))
+        lines = builder.select(is_aligned, builder.udiv(count, step), cgutils.intp_t(0))
+        line = ir.VectorType(context.get_data_type(a.dtype), LINE // size).as_pointer()
+        with cgutils.for_range(builder, lines) as loop:
+            i = builder.mul(loop.index, step)
+            numbers = builder.load(builder.bitcast(builder.gep(source, [i]), line), align=LINE)
+            store = builder.store(numbers, builder.bitcast(builder.gep(target, [i]), line), align=LINE)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        done = builder.mul(lines, step)
+        with cgutils.for_range(builder, builder.sub(count, done)) as loop:
+            i = builder.add(done, loop.index)
+            builder.store(builder.load(builder.gep(source, [i])), builder.gep(target, [i]))
         return context.get_dummy_value()
 
-    return types.void(source, target, types.intp), generate
+    return types.void(a, room, types.intp, types.intp), generate
 
 
 @intrinsic
@@ -123,9 +117,15 @@ def settle(context: Any) -> Any:
     return types.void(), generate
 
 
-if config.DISABLE_JIT:  # nothing is poured out: see lead_of
+if config.DISABLE_JIT:  # the same in Python, where nothing is poured out
 
-    def _no_room(a: Any) -> None:
+    def _room_for(a: Any) -> None:
         return None
 
-    room_for = _no_room
+    def _lead_of(a: Any) -> int:
+        return -1
+
+    def _place_in(a: Any, room: Any, first: int, last: int, streams: bool) -> Any:
+        return part(a, first, last)
+
+    room_for, lead_of, place_in = _room_for, _lead_of, _place_in

@@ -12,7 +12,7 @@ import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 
@@ -25,29 +25,6 @@ def address(context: Any, a: Any) -> Any:
         return builder.ptrtoint(data, context.get_value_type(types.intp))
 
     return types.intp(a), generate
-
-
-@intrinsic
-def view(context: Any, a: Any, first: Any, last: Any) -> Any:
-    """Return the elements of a vector from *first* to *last*, which are not checked."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, start, end = arguments
-        return borrowed(context, builder, a, _place(context, builder, a, array, start), builder.sub(end, start))
-
-    return a(a, types.intp, types.intp), generate
-
-
-@intrinsic
-def either(context: Any, is_first: Any, a: Any, i: Any, b: Any, j: Any, size: Any) -> Any:
-    """Return *size* elements of a vector from *i* on, or else those of another one of its type from *j* on."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        condition, a_, i_, b_, j_, count = arguments
-        places = _place(context, builder, a, a_, i_), _place(context, builder, b, b_, j_)
-        return borrowed(context, builder, a, builder.select(condition, *places), count)
-
-    return a(types.boolean, a, types.intp, b, types.intp, types.intp), generate
 
 
 def _place(context: Any, builder: Any, kind: Any, array: Any, i: Any) -> Any:
@@ -64,16 +41,26 @@ def borrowed(context: Any, builder: Any, kind: Any, data: Any, count: Any) -> An
     return array._getvalue()
 
 
-# Not register_jitable: of None and an array it makes an optional type, which a parallel loop passes on by a flag that
-# is not always set.
-def part(a: Any, first: int, last: int) -> Any:
-    """Return ``a[first:last]``, or None where there is no array."""
-    return None if a is None else a[first:last]
+@intrinsic
+def part(context: Any, a: Any, first: Any, last: Any) -> Any:
+    """Return ``a[first:last]``, or None where there is no array.
+
+    Not register_jitable: of None and an array it makes an optional type, which a parallel loop passes on by a flag that
+    is not always set. Nor an overload, which takes as long to compile as the formula of a loss.
+    """
+    if a is types.none:
+        return types.none(a, first, last), no_value
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, start, end = arguments
+        return borrowed(context, builder, a, _place(context, builder, a, array, start), builder.sub(end, start))
+
+    return a(a, types.intp, types.intp), generate
 
 
-@overload(part, strict=False)
-def _part(a: Any, first: int, last: int) -> Any:
-    return (lambda a, first, last: None) if a is types.none else (lambda a, first, last: view(a, first, last))
+def no_value(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Generate None."""
+    return context.get_dummy_value()
 
 
 def on_stack(context: Any, builder: Any, kind: Any, count: int) -> Any:
@@ -100,3 +87,11 @@ def scratch_of(count: int) -> Any:
         return kind(real), generate
 
     return scratch
+
+
+if config.DISABLE_JIT:  # the same in Python
+
+    def _part(a: Any, first: int, last: int) -> Any:
+        return None if a is None else a[first:last]
+
+    part = _part
