@@ -136,11 +136,16 @@ def get(name: str, **parameters: Any) -> Loss:
     if name not in known:
         import difflib  # only here: it would double the time of the import
 
-        near = difflib.get_close_matches(str(name), known, n=3) or sorted(known)
-        raise ValueError(f"name must be that of a loss, such as {', '.join(map(repr, near))}, got {name!r}")
+        near = difflib.get_close_matches(str(name), known, n=3)
+        words = f"such as {', '.join(map(repr, near))}" if near else "which nbloss.ALL has"
+        raise ValueError(f"name must be that of a loss, {words}, got {name!r}")
     return known[name](**parameters)
 
 
 def _snake_case(name: str) -> str:
-    """Return *name* with words joined by underscores: SmoothL1 is smooth_l1."""
-    return "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(name)).lower()
+    """Return *name* with words joined by underscores: SmoothL1 is smooth_l1, and KLDivergence kl_divergence."""
+
+    def begins_word(i: int) -> bool:
+        return name[i].isupper() and (not name[i - 1].isupper() or name[i + 1 : i + 2].islower())
+
+    return "".join(f"_{c}" if i and begins_word(i) else c for i, c in enumerate(name)).lower()

@@ -6,13 +6,28 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 MISSING, UNKNOWN = 1, 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line; it makes those of the commands, too."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(UNKNOWN, f"nbloss: {message}; see: {self.prog} --help\n")
+
+
+def _version() -> str:
+    import nbloss
+
+    return nbloss.__version__
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command in *arguments*, by default those of the process; return the exit status."""
-    parser = argparse.ArgumentParser(prog="nbloss", description="Loss functions compiled by numba.")
+    parser = _Parser(prog="nbloss", description="Loss functions compiled by numba.")
+    parser.add_argument("--version", action="version", version=f"nbloss {_version()}")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     info = commands.add_parser("info", help="versions, processor, threads, cache, GPU, and what would be used")
     info.add_argument("--json", action="store_true", help="for programs")

@@ -61,9 +61,10 @@ def test_warmup(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["show", "hubber"], 2, "near it: huber"),
-        (["show", "xyzzy"], 2, "see: nbloss list"),
-        (["warmup", "xyzzy"], 2, "see: nbloss list"),
+        (["show", "hubber"], 2, "such as 'huber', got 'hubber'"),
+        (["show", "xyzzy"], 2, "which nbloss.ALL has, got 'xyzzy'"),
+        (["show", "l2"], 2, "'squared_error' (SquaredError) or 'rmse'"),
+        (["warmup", "xyzzy"], 2, "which nbloss.ALL has"),
         (["list", "xyzzy"], 2, "task must be one of binary"),
         (["bench", "dice"], 2, "Dice is none"),
     ],
@@ -72,6 +73,21 @@ def test_errors_are_one_line(arguments: list[str], status: int, words: str, caps
     assert main(arguments) == status
     out, err = capsys.readouterr()
     assert not out and err.startswith("nbloss: ") and err.count("\n") == 1 and words in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["what"], ["show"], ["warmup", "huber", "--dtype", "float16"]])
+def test_errors_of_usage_are_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert caught.value.code == 2 and not out and err.startswith("nbloss: ") and err.count("\n") == 1
+    assert err.endswith("--help\n")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0 and capsys.readouterr().out == f"nbloss {nbloss.__version__}\n"
 
 
 def test_as_a_program() -> None:

@@ -26,7 +26,7 @@ ALLOWED = {
         "nbloss.math",
         "nbloss.reference",
     },
-    "nbloss.__main__": {"nbloss._cli", "nbloss._demo"},
+    "nbloss.__main__": {"nbloss", "nbloss._cli", "nbloss._demo"},
     "nbloss._cli": {
         "nbloss",
         "nbloss._cli",

@@ -44,7 +44,11 @@ NAMES = {
     "margin_ranking": "MarginRanking",
     "categorical_hinge": "CategoricalHinge", "multi_margin": "MultiMargin", "multi_label_margin": "MultiLabelMargin",
     "ranknet": "RankNet", "rank_net": "RankNet", "lambdarank": "LambdaRank", "lambda_rank": "LambdaRank",
-    "xendcg": "XeNDCG", "rank_xendcg": "XeNDCG", "cox": "Cox", "coxph": "Cox",
+    "xendcg": "XeNDCG", "rank_xendcg": "XeNDCG", "xe_ndcg": "XeNDCG", "cox": "Cox", "coxph": "Cox", "aft": "AFT",
+    "categorical_crossentropy": "CrossEntropy", "sparse_categorical_crossentropy": "CrossEntropy",
+    "cross_entropy": "CrossEntropy", "ce": "CrossEntropy", "nll": "NLL", "kld": "KLDivergence",
+    "kl_divergence": "KLDivergence", "kl_div": "KLDivergence", "focal": "Focal",
+    "poly1_cross_entropy": "Poly1CrossEntropy",
 }  # fmt: skip
 
 

@@ -44,8 +44,15 @@ def test_every_loss_has_an_example() -> None:
         y, z, shape, _ = loss()._example(20, np.dtype("i4"), np.dtype("f4"), 3)
         first = z[0] if isinstance(z, tuple) else z
         assert first.dtype == np.float32 and first.size >= 20
-        assert y is None or y.shape == first.shape[: y.ndim]
+        for target in y if isinstance(y, tuple) else (y,):
+            assert target is None or target.shape == first.shape[: target.ndim]
         assert shape is None or shape == first.shape[: len(shape)]
+
+
+@pytest.mark.parametrize("loss", [nbloss.AFT(), nbloss.Cox()], ids=repr)
+def test_examples_of_two_targets(loss: Any) -> None:
+    y, z, _, options = loss._example(16, np.float64, np.float64, 1)
+    assert loss.gradient(y, z, **options).shape == z.shape
 
 
 @pytest.mark.parametrize(

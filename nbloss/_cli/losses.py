@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import re
@@ -64,10 +63,7 @@ def find(name: str) -> type[nbloss.Loss]:
     known = {known_as: loss for loss in nbloss.ALL for known_as in (nbloss._snake_case(loss.__name__), *loss.names)}
     known |= {loss.__name__: loss for loss in nbloss.ALL}
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3)
-        raise Unknown(
-            f"there is no loss {name!r}" + (f"; near it: {', '.join(near)}" if near else "; see: nbloss list")
-        )
+        nbloss.get(name)  # says what is near, or what an ambiguous name may be
     return known[name]
 
 

@@ -286,6 +286,10 @@ class Hazards(Grouped):
             raise TypeError(f"y_true must be a tuple of 2 arrays, times and events, got {found}")
         return {"y_true[0]": y_true[0], "y_true[1]": y_true[1]}
 
+    def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
+        y, z, shape, options = super()._example(size, target, dtype, classes)
+        return (y, y), z, shape, options
+
     def _picture(self) -> Picture:
         y, z = (np.array([1.0, 2.0, 3.0]), np.array([1, 1, 0])), [0.0, 0.0, 0.0]
         words = "of the first event", "of the second", "of the one without an event"

@@ -36,6 +36,10 @@ class Paired(Pointwise):
             raise TypeError(f"y_true must be a tuple of two arrays, {self.pair}, got {got}")
         return y_true
 
+    def _example(self, size: int, target: Any, dtype: Any, classes: int) -> tuple[Any, Any, Any, dict[str, Any]]:
+        y, z, shape, options = super()._example(size, target, dtype, classes)
+        return (y if self.may_be_alone else (y + 1, y + 1)), z, shape, options
+
     def _picture(self) -> Picture:
         if self.may_be_alone:
             return super()._picture()
