@@ -17,9 +17,9 @@ from nbloss._compile import inlined
 from nbloss._cuda.arrays import View, in_order
 from nbloss._cuda.grouped import INTEGER, LABEL, Work
 from nbloss._cuda.launch import compiled
-from nbloss._cuda.ordered import LAST, key_of_margin
 from nbloss._cuda.radix import DIGITS, sort, tiles_of
 from nbloss._cuda.scans import WIDTH, Scan
+from nbloss._cuda.sets import LAST, key_of_margin
 from nbloss._math import add, exp, power_below
 from nbloss._program import GroupProgram
 

@@ -14,7 +14,7 @@ from tests.cuda.nodriver import code_of, type_of, what_is_missing
 if missing := what_is_missing():
     pytest.skip(f"needs {missing}", allow_module_level=True)
 
-from nbloss._cuda import ordered, radix
+from nbloss._cuda import class_sets, radix, sets
 from nbloss._cuda.layout import Form
 
 SINGLE, DOUBLE, INTEGER = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
@@ -36,7 +36,7 @@ NUMBERS, LABELS, SUMS = array(DOUBLE), array(INTEGER), array(DOUBLE)
 
 @pytest.mark.parametrize("real", [SINGLE, DOUBLE], ids=str)
 def test_sort(real: Any) -> None:
-    keys = array(ordered.KEYS[real])
+    keys = array(sets.KEYS[real])
     check(radix.counting, keys, LABELS, INDEX, INDEX, LABELS)
     check(radix.prefixing, LABELS)
     check(radix.moving, keys, LABELS, INDEX, INDEX, LABELS, keys, LABELS)
@@ -44,17 +44,17 @@ def test_sort(real: Any) -> None:
 
 @pytest.mark.parametrize("real", [SINGLE, DOUBLE], ids=str)
 def test_scan(real: Any) -> None:
-    keys, slopes = array(ordered.KEYS[real]), array(real)
-    check(ordered.filling, LABELS, INDEX)
-    check(ordered.filling, SUMS, INDEX)
-    check(ordered.counting_positives, LABELS, LABELS)
-    check(ordered.starting, INDEX, LABELS, LABELS, LABELS)
-    for error_of in (ordered.error_of_margin(real), ordered.error_of_probability(real)):
-        kernel = ordered.incrementing(nbloss.LovaszHinge.increment, error_of)
+    keys, slopes = array(sets.KEYS[real]), array(real)
+    check(sets.filling, LABELS, INDEX)
+    check(sets.filling, SUMS, INDEX)
+    check(sets.counting_positives, LABELS, LABELS)
+    check(sets.starting, INDEX, LABELS, LABELS, LABELS)
+    for error_of in (sets.error_of_margin(real), sets.error_of_probability(real)):
+        kernel = sets.incrementing(nbloss.LovaszHinge.increment, error_of)
         check(kernel, INDEX, INDEX, INDEX, NUMBER, keys, *[LABELS] * 5, SUMS, slopes)
-    check(ordered.adding, INDEX, INDEX, SUMS, SUMS)
-    check(ordered.totalling, INDEX, SUMS, LABELS, LABELS, SUMS)
-    check(ordered.delivering(Form(0, real)), lengths(1), SUMS, array(real))
+    check(sets.adding, INDEX, INDEX, SUMS, SUMS)
+    check(sets.totalling, INDEX, SUMS, LABELS, LABELS, SUMS)
+    check(sets.delivering(Form(0, real)), lengths(1), SUMS, array(real))
 
 
 def lengths(rank: int) -> Any:
@@ -66,11 +66,11 @@ def lengths(rank: int) -> Any:
 def test_margins(real: Any, rank: int) -> None:
     y, z = Form(rank, np.dtype(np.int32)), Form(rank, real)
     check(
-        ordered.taking_margins(real, y, z), INDEX, lengths(3), type_of(y), type_of(z), FLAG, INDEX, LABELS,
-        array(ordered.KEYS[real]), LABELS, LABELS,
+        sets.taking_margins(real, y, z), INDEX, lengths(3), type_of(y), type_of(z), FLAG, INDEX, LABELS,
+        array(sets.KEYS[real]), LABELS, LABELS,
     )  # fmt: skip
     check(
-        ordered.finishing_margins(z, z), INDEX, lengths(3), LABELS, LABELS, array(real), type_of(z), type_of(z)
+        sets.finishing_margins(z, z), INDEX, lengths(3), LABELS, LABELS, array(real), type_of(z), type_of(z)
     )  # fmt: skip
 
 
@@ -79,17 +79,17 @@ def test_margins(real: Any, rank: int) -> None:
 def test_classes(real: Any, rank: int) -> None:
     y, z = Form(rank and rank - 1, np.dtype(np.int64)), Form(rank, real)
     check(
-        ordered.surveying(y, z), INDEX, INDEX, lengths(2), type_of(y), lengths(3), type_of(z), FLAG, INDEX, FLAG,
+        class_sets.surveying(y, z), INDEX, INDEX, lengths(2), type_of(y), lengths(3), type_of(z), FLAG, INDEX, FLAG,
         LABELS, SUMS, SUMS, LABELS, LABELS,
     )  # fmt: skip
-    check(ordered.choosing, INDEX, NUMBERS, FLAG, LABELS, LABELS)
+    check(class_sets.choosing, INDEX, NUMBERS, FLAG, LABELS, LABELS)
     check(
-        ordered.taking_class(real, z), INDEX, INDEX, lengths(3), type_of(z), FLAG, LABELS, SUMS, SUMS,
-        array(ordered.KEYS[real]), LABELS,
+        class_sets.taking_class(real, z), INDEX, INDEX, lengths(3), type_of(z), FLAG, LABELS, SUMS, SUMS,
+        array(sets.KEYS[real]), LABELS,
     )  # fmt: skip
     out = type_of(z)
     check(
-        ordered.finishing_classes(z, z, None), INDEX, INDEX, lengths(3), out, FLAG, LABELS, SUMS, SUMS, LABELS,
+        class_sets.finishing_classes(z, z, None), INDEX, INDEX, lengths(3), out, FLAG, LABELS, SUMS, SUMS, LABELS,
         array(real), out, INDEX,
     )  # fmt: skip
-    check(ordered.softmax(z, z), INDEX, INDEX, lengths(3), out, out)
+    check(class_sets.softmax(z, z), INDEX, INDEX, lengths(3), out, out)

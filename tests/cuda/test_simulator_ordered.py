@@ -18,8 +18,8 @@ from tests.cases import ORDERED_CASES, image
 if not config.ENABLE_CUDASIM:
     pytest.skip("needs numba's CUDA simulator: start with NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
 
-from nbloss._cuda.ordered import key_of_margin
 from nbloss._cuda.radix import DIGITS, TILE, sort, tiles_of
+from nbloss._cuda.sets import key_of_margin
 from tests.cuda.test_simulator import assert_close, device, host
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
