@@ -64,7 +64,7 @@ def measure(neighbour: str, way: str, threads: int) -> None:
         y, z = (np.random.default_rng(seed).normal(size=size) for seed in range(2))
         gradient, hessian = np.empty(size), np.empty(size)
         times: list[list[float]] = [[], []]
-        for _ in range(33):
+        for _ in range(23):
             start = time.perf_counter()
             LOSS.gradient_and_hessian(y, z, out=(gradient, hessian))
             middle = time.perf_counter()

@@ -74,20 +74,19 @@ def _in_use() -> set[str]:
 
 
 @contextlib.contextmanager
-def shared() -> Iterator[bool]:
+def shared() -> Iterator[None]:
     """Lead numba, which starts its threads here, to the OpenMP that came with another package, if one is in use.
 
-    Gives whether it is. Not in a forked process, whose parent may have its threads. What numba sets for the calling
-    thread is set back.
+    Not in a forked process, whose parent may have its threads. What numba sets for the calling thread is set back.
     """
     global _led_to, _left
     library, before = None if is_forked() else _opened(), _in_use()
     if library is None:
-        yield False
+        yield
         return
     count, is_nested = library.omp_get_max_threads(), library.omp_get_nested()
     try:
-        yield True
+        yield
     finally:
         library.omp_set_num_threads(count)
         library.omp_set_nested(is_nested)

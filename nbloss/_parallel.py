@@ -91,9 +91,8 @@ def _layer() -> str:
         had_openmp = _openmp.is_forked() and any("/libgomp.so" in name for name in _openmp.loaded())
         wanted = str(numba.config.THREADING_LAYER).lower()
         if not _layers._is_initialized:
-            with _openmp.shared() if wanted in ("default", "omp") else contextlib.nullcontext(False) as is_shared:
-                if not is_shared and wanted not in ("omp", "workqueue"):
-                    _find_tbb()
+            has_tbb = wanted not in ("omp", "workqueue") and _find_tbb()
+            with contextlib.nullcontext() if has_tbb or wanted == "workqueue" else _openmp.shared():
                 numba.get_num_threads()
         layer: str = numba.threading_layer()
     if layer == "omp" and had_openmp:  # the parent may have used it, and its threads are not in this process
@@ -101,7 +100,10 @@ def _layer() -> str:
     return layer
 
 
-def _find_tbb() -> None:
-    """Load tbb from the folder of libraries of this environment, where pip puts it and the linker does not look."""
-    with contextlib.suppress(OSError):
-        ctypes.CDLL(str(pathlib.Path(sys.prefix) / "lib" / "libtbb.so.12"), ctypes.RTLD_GLOBAL)
+def _find_tbb() -> bool:
+    """Load tbb, also from this environment's folder of libraries, where pip puts it and the linker does not look."""
+    for path in (str(pathlib.Path(sys.prefix) / "lib" / "libtbb.so.12"), "libtbb.so.12"):
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
+            return True
+    return False

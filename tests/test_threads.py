@@ -61,14 +61,10 @@ def test_a_fork_of_a_process_that_used_the_same_openmp() -> None:
 
 @pytest.mark.parametrize(
     "scene",
-    ["beside_another_openmp", "sharing_openmp_beside_lightgbm", "forked_from_scikit_learn"],
+    ["beside_another_openmp", "sharing_openmp", "sharing_openmp_beside_lightgbm", "forked_from_scikit_learn"],
 )
 def test_a_second_openmp(scene: str) -> None:
     play(scene, NUMBA_THREADING_LAYER="omp")
-
-
-def test_one_openmp_for_all_rather_than_tbb() -> None:
-    play("sharing_openmp")
 
 
 def test_a_worker_of_dask_says_how_many() -> None:
