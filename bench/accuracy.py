@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from nbloss._compile import inlined
 from tests import test_math
-from tests.every_number import LIBM, worst_of_every_number
+from tests.every_number import SINGLES, worst_of_every_number
 
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "numerics.md"
 MANY = 500_000  # numbers of each kind: grids, bit patterns, around 0
@@ -69,17 +69,17 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="name")
     names = parser.parse_args().names
     doubles = [name for name in test_math.SWEPT if not name.startswith("exp_sum")]
-    every = [(single, name) for name in LIBM] + [(double, name) for name in doubles]
+    every = [(single, name) for name in SINGLES] + [(double, name) for name in doubles]
+    order = [(n, "float32") for n in SINGLES] + [(n, "float64") for n in doubles]
     known = (_common.RESULTS / "accuracy.csv").exists() and names
     rows = {(r["function"], r["dtype"]): r for r in _common.read("accuracy")} if known else {}
+    kept = ("function", "dtype", "numbers", "ulp", "at")
     with mp.workprec(160):
         for measure, name in tqdm([(m, n) for m, n in every if not names or n.split(" ")[0] in names]):
             row = measure(name)
             rows[name, row["dtype"]] = row
-    order = [(n, "float32") for n in LIBM] + [(n, "float64") for n in doubles]
-    kept = ("function", "dtype", "numbers", "ulp", "at")
-    _common.write("accuracy", [{k: rows[key][k] for k in kept} for key in order if key in rows])
-    PAGE.write_text(page(_common.read("accuracy")))
+            _common.write("accuracy", [{k: rows[key][k] for k in kept} for key in order if key in rows])
+            PAGE.write_text(page(_common.read("accuracy")))
 
 
 if __name__ == "__main__":

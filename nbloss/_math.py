@@ -71,9 +71,10 @@ def exp_expm1_minus_fraction(x: Real) -> tuple[Real, Real, Real, Real]:
 
 
 @_primitive
-def exp_minus_words(x: Real) -> tuple[Real, Real]:
-    """Return exp(-x) for x >= 0, and what its rounding took away, as far as the target knows it."""
-    return exp(-x), type(x)(0)
+def exp_minus_fraction_words(x: Real) -> tuple[Real, Real, Real, Real, Real]:
+    """Return (p, what its rounding took away, q, the same, factor), of which p, q and factor are as usual."""
+    p, q, factor = exp_minus_fraction(x)
+    return p, type(x)(0), q, type(x)(0), factor
 
 
 def expm1(x: Real) -> Real:
@@ -82,12 +83,6 @@ def expm1(x: Real) -> Real:
         return _like(x, math.expm1(x))
     except OverflowError:
         return type(x)(math.inf)
-
-
-@_primitive
-def expm1_minus_words(x: Real) -> tuple[Real, Real]:
-    """Return exp(-x) - 1 for x >= 0, and what its rounding took away, as far as the target knows it."""
-    return expm1(-x), type(x)(0)
 
 
 def exp_expm1(x: Real) -> tuple[Real, Real]:
@@ -152,9 +147,9 @@ def log1p_fraction(p: Real, q: Real) -> Real:
 
 
 @_primitive
-def log1p_unit_words(x: Real) -> tuple[Real, Real]:
-    """Return two numbers of which the sum is log(1 + x), for 0 <= x <= 1, to a fraction of an ulp where it can be."""
-    return log1p(x), type(x)(0)
+def log1p_fraction_words(p: Real, p_lost: Real, q: Real, q_lost: Real) -> tuple[Real, Real]:
+    """Return two numbers of which the sum is log(1 + p / q), to a fraction of an ulp where it can be."""
+    return log1p(p / q), p - p  # nan where p is
 
 
 @_primitive
@@ -189,10 +184,17 @@ def sqrt(x: Real) -> Real:
     return type(x)(math.sqrt(x) if x >= 0 else math.nan)
 
 
+@_primitive
+def tanh(x: Real) -> Real:
+    """Return the hyperbolic tangent of x."""
+    return type(x)(math.tanh(x))
+
+
 PRIMITIVES = (
     fma, exp, exp_difference, exp_expm1, exp_expm1_minus, exp_expm1_minus_fraction, exp_minus, exp_minus_fraction,
-    exp_minus_words, exp_sum, expm1, expm1_minus_words,
-    log, log1m_unit, log1p, log1p_fraction, log1p_positive, log1p_unit, log1p_unit_words, log2, log_unit, power, sqrt,
+    exp_minus_fraction_words, exp_sum, expm1,
+    log, log1m_unit, log1p, log1p_fraction, log1p_fraction_words, log1p_positive, log1p_unit, log2, log_unit,
+    power, sqrt, tanh,
 )  # fmt: skip
 """The functions that each target has on its own; every other one is compiled as it stands."""
 
@@ -234,21 +236,24 @@ def shares(power: Real, rest: Real) -> tuple[Real, Real]:
 def sigmoids(z: Real) -> tuple[Real, Real]:
     """Return (S(z), S(-z)) for the sigmoid S(z) = 1 / (1 + exp(-z)), neither of them as 1 minus the other."""
     one = type(z)(1)
-    e, lost = exp_minus_words(abs(z))
-    whole = one + e
-    whole_lost = (e - (whole - one)) + lost
+    p, p_lost, q, q_lost, factor = exp_minus_fraction_words(abs(z))
+    whole = q + p
+    whole_lost = (p - (whole - q)) + (q_lost + p_lost)
     by_whole = one / whole
-    smaller = e * by_whole
-    larger = fma(by_whole, fma(-by_whole, whole, one) - by_whole * whole_lost, by_whole)
-    smaller = fma(by_whole, fma(-smaller, whole, e) + (lost - smaller * whole_lost), smaller)
-    return larger if z >= 0 else smaller, smaller if z >= 0 else larger
+    is_ahead = z >= type(z)(0)
+    a, a_lost, of_a = q if is_ahead else p, q_lost if is_ahead else p_lost, one if is_ahead else factor
+    b, b_lost, of_b = p if is_ahead else q, p_lost if is_ahead else q_lost, factor if is_ahead else one
+    a_share, b_share = a * by_whole, b * by_whole
+    a_rest = fma(-a_share, whole, a) + fma(-a_share, whole_lost, a_lost)
+    b_rest = fma(-b_share, whole, b) + fma(-b_share, whole_lost, b_lost)
+    return fma(by_whole, a_rest, a_share) * of_a, fma(by_whole, b_rest, b_share) * of_b
 
 
 def softplus(x: Real) -> Real:
     """Return log(1 + exp(x)), the integral of the sigmoid."""
-    e, lost = exp_minus_words(abs(x))
-    high, low = log1p_unit_words(e)
-    total, rest = add(x if x > 0 else type(x)(0), low + lost / (type(x)(1) + e), high)
+    p, p_lost, q, q_lost, factor = exp_minus_fraction_words(abs(x))
+    high, low = log1p_fraction_words(p, p_lost, q, q_lost)
+    total, rest = add(x if x > type(x)(0) else type(x)(0), factor * low, factor * high)
     return total + rest
 
 
@@ -265,22 +270,6 @@ def lean_sigmoids(z: Real) -> tuple[Real, Real]:
 def lean_softplus(x: Real) -> Real:
     """Return what :func:`softplus` does, within 3 instead of 1.5 ulp, and 0 for subnormal numbers: at half the cost."""
     return (x if x > 0 else type(x)(0)) + log1p_unit(exp_minus(abs(x)))
-
-
-def tanh(x: Real) -> Real:
-    """Return the hyperbolic tangent of x."""
-    real = type(x)
-    zero, end = real(0), real(20)
-    a = abs(x)
-    a = end if a > end else a  # beyond, it is 1 in both precisions
-    m, lost = expm1_minus_words(a + a)
-    two = real(2)
-    divisor = two + m
-    divisor_lost = (m - (divisor - two)) + lost
-    by_divisor = real(1) / divisor
-    y = -m * by_divisor
-    y = fma(by_divisor, -fma(y, divisor, m) - fma(y, divisor_lost, lost), y)
-    return -y if x < zero else x if x == zero else y
 
 
 def hypot(a: Real, b: Real) -> Real:

@@ -9,6 +9,7 @@ Methods (W. J. Cody, W. Waite: Software Manual for the Elementary Functions, 198
   largest nor the subnormal results are reached with one.
 * exp as a fraction: exp(r) = (c + r) / (c - r) with c = r coth(r / 2), which is even.
 * log: x = 2^k (1 + f) with 0.75 <= 1 + f < 1.5, and log(1 + f) = f - s (f - R(s^2)) with s = f / (2 + f).
+* tanh: a polynomial up to 0.65, then 1 - 2 exp(-2 a) / (1 + exp(-2 a)).
 * power: the logarithm to base 2 in two words, so that what an exponent of a thousand multiplies is still exact.
 """
 
@@ -35,6 +36,7 @@ from nbloss._cpu.formats import (
     power_of_2,
     r_coth_half,
     select,
+    tanh_tail,
     times_2_64,
     two_factors,
 )
@@ -86,42 +88,38 @@ def exp_minus(x: Any) -> Any:
     return _fma(_fma(r * r, exp_tail(r), r), power, power)
 
 
-@_implements(_math.exp_minus_fraction)
-def exp_minus_fraction(x: Any) -> Any:
-    p, _, q, factor = _math.exp_expm1_minus_fraction(x)
-    return p, q, factor
-
-
-@_implements(_math.exp_expm1_minus_fraction)
-def exp_expm1_minus_fraction(x: Any) -> Any:
+@register_jitable(**_OPTIONS)
+def _parts_of_fraction(x: Any) -> Any:
+    """Return (k, r, c, 2^k, factor) for which exp(-x) = factor 2^k (c + r) / (c - r)."""
     real, c = type(x), constants(x)
     is_far = x > real(87)
     x = select(x > c.fraction_high, c.fraction_high, x)
     shifted = _fma(x, -c.log2_e, c.exp_minus_shift)
     k = shifted - c.exp_minus_shift
     r = _fma(k, -c.ln2_lo, _fma(k, -c.ln2_hi, -x))
-    even = r_coth_half(r * r)
     power = power_of_2(select(is_far, shifted + real(69), shifted))
+    return k, r, r_coth_half(r * r), power, select(is_far, real(2.0**-69), real(1))
+
+
+@_implements(_math.exp_minus_fraction)
+def exp_minus_fraction(x: Any) -> Any:
+    _, r, even, power, factor = _parts_of_fraction(x)
+    return (even + r) * power, even - r, factor
+
+
+@_implements(_math.exp_minus_fraction_words)
+def exp_minus_fraction_words(x: Any) -> Any:
+    _, r, even, power, factor = _parts_of_fraction(x)
+    p, q = even + r, even - r
+    return p * power, (r - (p - even)) * power, q, (even - q) - r, factor
+
+
+@_implements(_math.exp_expm1_minus_fraction)
+def exp_expm1_minus_fraction(x: Any) -> Any:
+    k, r, even, power, factor = _parts_of_fraction(x)
     p, q = (even + r) * power, even - r
     # the difference is exact but for what both have lost, which counts where they are alike
-    return p, select(k == real(0), r + r, p - q), q, select(is_far, real(2.0**-69), real(1))
-
-
-@_implements(_math.exp_minus_words)
-def exp_minus_words(x: Any) -> Any:
-    c, one = constants(x), type(x)(1)
-    within = select(x > -c.exp_low, -c.exp_low, x)
-    shift = c.exp_shift + one
-    shifted = _fma(within, -c.log2_e, shift)
-    k = shifted - shift
-    rough = _fma(k, -c.ln2_hi, -within)  # from here on as in exp_expm1
-    r = _fma(k, -c.ln2_lo, rough)
-    tail = _fma(-(r * r), exp_tail(r), _fma(k, c.ln2_lo, r - rough))
-    rest = r - tail
-    power = one + rest
-    lost = (rest - (power - one)) + ((r - rest) - tail)
-    a, b = two_factors(shifted)
-    return power * a * b, lost * a * b
+    return p, select(k == type(x)(0), r + r, p - q), q, factor
 
 
 @_implements(_math.exp_sum)
@@ -183,23 +181,6 @@ def exp_expm1_minus(x: Any) -> Any:
     tail = _fma(-(r * r), exp_tail(r), _fma(k, c.ln2_lo, r - rough))
     power = power_of_2(shifted)
     return _fma(r - tail, power, power), _fma(-power, tail, _fma(power, r, -(type(x)(1) - power)))
-
-
-@_implements(_math.expm1_minus_words)
-def expm1_minus_words(x: Any) -> Any:
-    c, one = constants(x), type(x)(1)
-    x = select(x > c.exp_minus_high, c.exp_minus_high, x)
-    shifted = _fma(x, -c.log2_e, c.exp_minus_shift)
-    k = shifted - c.exp_minus_shift
-    rough = _fma(k, -c.ln2_hi, -x)  # as in exp_expm1
-    r = _fma(k, -c.ln2_lo, rough)
-    tail = _fma(-(r * r), exp_tail(r), _fma(k, c.ln2_lo, r - rough))
-    power = power_of_2(shifted)
-    whole = power - one
-    high = _fma(power, r, whole)
-    low = _fma(-power, tail, _fma(power, r, whole - high))
-    both = high + low
-    return both, low - (both - high)
 
 
 @_implements(_math.expm1)
@@ -286,16 +267,16 @@ def log1p_fraction(p: Any, q: Any) -> Any:
     return _fma(s * z, log_tail_unit(z), s + s)
 
 
-@_implements(_math.log1p_unit_words)
-def log1p_unit_words(x: Any) -> Any:
-    two = type(x)(2)
-    divisor = two + x
-    by_divisor = type(x)(1) / divisor
-    s = x * by_divisor
-    s_lost = by_divisor * (_fma(-s, divisor, x) - s * (x - (divisor - two)))
+@_implements(_math.log1p_fraction_words)
+def log1p_fraction_words(p: Any, p_lost: Any, q: Any, q_lost: Any) -> Any:
+    twice = q + q
+    divisor = twice + p
+    divisor_lost = (p - (divisor - twice)) + (p_lost + (q_lost + q_lost))
+    by_divisor = type(p)(1) / divisor
+    s = p * by_divisor
+    s_lost = (_fma(-s, divisor, p) + _fma(-s, divisor_lost, p_lost)) * by_divisor
     z = s * s
-    tail = _fma(z, log_tail_unit(z), -x)
-    return x, _fma(s, tail, s_lost * tail)
+    return s + s, _fma(s * z, log_tail_unit(z), s_lost + s_lost)
 
 
 @_implements(_math.log2)
@@ -360,3 +341,15 @@ def power(x: Any, n: Any) -> Any:
 @_implements(_math.sqrt)
 def sqrt(x: Any) -> Any:
     return math.sqrt(x)
+
+
+@_implements(_math.tanh)
+def tanh(x: Any) -> Any:
+    real = type(x)
+    a = abs(x)
+    z = x * x
+    near = _fma(a * z, tanh_tail(z), a)
+    _, r, even, power, _ = _parts_of_fraction(a + a)
+    p = (even + r) * power
+    far = real(1) - (p + p) / (even + (p - r))  # p + q, but for what q has lost
+    return math.copysign(select(a < real(0.65), near, far), x)

@@ -65,14 +65,10 @@ def exp_expm1_minus_fraction(x: Any) -> Any:
     return p, math.expm1(-x), q, factor
 
 
-@_implements(_math.exp_minus_words)
-def exp_minus_words(x: Any) -> Any:
-    return math.exp(-x), type(x)(0)
-
-
-@_implements(_math.expm1_minus_words)
-def expm1_minus_words(x: Any) -> Any:
-    return math.expm1(-x), type(x)(0)
+@_implements(_math.exp_minus_fraction_words)
+def exp_minus_fraction_words(x: Any) -> Any:
+    p, q, factor = _math.exp_minus_fraction(x)
+    return p, type(x)(0), q, type(x)(0), factor
 
 
 @_implements(_math.expm1)
@@ -135,9 +131,9 @@ def log1p_fraction(p: Any, q: Any) -> Any:
     return math.log1p(p / q)
 
 
-@_implements(_math.log1p_unit_words)
-def log1p_unit_words(x: Any) -> Any:
-    return math.log1p(x), type(x)(0)
+@_implements(_math.log1p_fraction_words)
+def log1p_fraction_words(p: Any, p_lost: Any, q: Any, q_lost: Any) -> Any:
+    return math.log1p(p / q), p - p  # nan where p is
 
 
 @_implements(_math.log_unit)
@@ -201,3 +197,8 @@ def _power(x: Any, n: Any) -> Any:
 @_implements(_math.sqrt)
 def sqrt(x: Any) -> Any:
     return math.sqrt(x)
+
+
+@_implements(_math.tanh)
+def tanh(x: Any) -> Any:
+    return math.tanh(x)
