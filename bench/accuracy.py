@@ -67,17 +67,21 @@ def page(rows: list[dict[str, str]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name")
-    names = parser.parse_args().names
+    parser.add_argument("--missing", action="store_true", help="only what the file has no figure of")
+    options = parser.parse_args()
+    names = options.names
     doubles = [name for name in test_math.SWEPT if not name.startswith("exp_sum")]
     every = [(single, name) for name in SINGLES] + [(double, name) for name in doubles]
     order = [(n, "float32") for n in SINGLES] + [(n, "float64") for n in doubles]
-    known = (_common.RESULTS / "accuracy.csv").exists() and names
+    known = (_common.RESULTS / "accuracy.csv").exists() and (names or options.missing)
     rows = {(r["function"], r["dtype"]): r for r in _common.read("accuracy")} if known else {}
     kept = ("function", "dtype", "numbers", "ulp", "at")
     with mp.workprec(160):
         for measure, name in tqdm([(m, n) for m, n in every if not names or n.split(" ")[0] in names]):
-            row = measure(name)
-            rows[name, row["dtype"]] = row
+            dtype = "float32" if measure is single else "float64"
+            if options.missing and (name, dtype) in rows:
+                continue
+            rows[name, dtype] = measure(name)
             _common.write("accuracy", [{k: rows[key][k] for k in kept} for key in order if key in rows])
             PAGE.write_text(page(_common.read("accuracy")))
 

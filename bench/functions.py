@@ -35,6 +35,7 @@ FUNCTIONS: dict[str, tuple[Any, Any, Any, float, float]] = {
     "exp_minus": (_math.exp_minus, np.exp, math.exp, 0, 10),
     "expm1": (_math.expm1, np.expm1, math.expm1, -3, 3),
     "log": (_math.log, np.log, math.log, 1e-3, 1e3),
+    "log2": (_math.log2, np.log2, math.log2, 1e-3, 1e3),
     "log_unit": (_math.log_unit, np.log, math.log, 1e-3, 1),
     "log1p": (_math.log1p, np.log1p, math.log1p, -0.9, 9),
     "log1p_unit": (_math.log1p_unit, np.log1p, math.log1p, 0, 1),
