@@ -53,6 +53,8 @@ class Launch(NamedTuple):
     blocks: int
     threads: int
     stream: Any
+    room: int
+    """Bytes of shared memory for each block, besides what the kernel always has."""
     arguments: list[Any]
     addresses: list[tuple[int, int, Any]]
     """Which of the arguments are addresses: their places, the addresses and what owns the memory there."""
@@ -78,11 +80,15 @@ class Kernel:
         self._loaded: dict[Any, Any] = {}
         self._lock = threading.Lock()
 
-    def __getitem__(self, where: tuple[int, int, int]) -> Callable[..., None]:
-        """Return what launches the kernel: so many blocks of so many threads, on the stream with this handle."""
-        return functools.partial(self._launch, *where)
+    def __getitem__(self, where: tuple[int, ...]) -> Callable[..., None]:
+        """Return what launches the kernel: so many blocks of so many threads, on the stream with this handle.
 
-    def _launch(self, blocks: int, threads: int, stream: int, /, *arguments: Any) -> None:
+        A fourth number is how many bytes of shared memory a block has besides.
+        """
+        return functools.partial(self._launch, where)
+
+    def _launch(self, where: tuple[int, ...], /, *arguments: Any) -> None:
+        blocks, threads, stream, room = (*where, 0)[:4]
         kinds: list[Any] = []
         flat: list[Any] = []
         addresses: list[tuple[int, int, Any]] = []
@@ -90,9 +96,9 @@ class Kernel:
             kinds.append(_flatten(x, flat, addresses))
         kernel, on = self._kernel_for(tuple(kinds)), device.stream(stream)
         if watched.tape is not None:
-            watched.tape.note(Launch(kernel, blocks, threads, on, flat, addresses))
+            watched.tape.note(Launch(kernel, blocks, threads, on, room, flat, addresses))
         table, _memory = laid_out(flat, {})
-        (error,) = device.launcher()(kernel.function, blocks, 1, 1, threads, 1, 1, 0, on, table, 0)
+        (error,) = device.launcher()(kernel.function, blocks, 1, 1, threads, 1, 1, room, on, table, 0)
         if error:
             refused(error)
 

@@ -239,7 +239,7 @@ class Tape:
                 at.append((place, number, address - self._addresses[number]))
             else:
                 self.spoil()
-        self._steps.append(Step(*launch[:5], at))
+        self._steps.append(Step(*launch[:6], at))
 
     def note_room(self, made: Any, layout: tuple[Any, ...], stream: int) -> None:
         """Take down that an array was made."""

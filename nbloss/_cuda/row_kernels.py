@@ -16,9 +16,10 @@ from nbloss import _rows
 from nbloss._arrays import DOUBLE
 from nbloss._compile import inlined
 from nbloss._cuda.blocks import BLOCK, WARPS, ends, tree, weigh
-from nbloss._cuda.layout import on_device, reader, writer
+from nbloss._cuda.layout import Form, on_device, reader, writer
 from nbloss._cuda.row_layout import class_reader, class_writer, pair_writer, starter
 from nbloss._cuda.row_targets import Targets, label_reader, number_reader, target_reader
+from nbloss._cuda.shared_rows import DERIVATIVES, NONE, staging
 from nbloss._cuda.teams import greatest, summed
 from nbloss._math import exp_difference
 from nbloss._row_program import RowProgram
@@ -55,11 +56,14 @@ class RowForms(NamedTuple):
     """Of sums of values, a number a block of threads."""
     together: bool = False
     """Whether a team has more than one thread."""
+    staged: int = NONE
+    """What goes by way of shared memory, see :mod:`nbloss._cuda.shared_rows`."""
 
 
 def filling(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Any:
     """Return the kernel that writes those of weighted values, gradients, Hessians and sums that have a form."""
-    evaluate = (sparse if forms.targets.sparse else dense)(program, real, forms)
+    evaluate = (sparse if forms.targets.sparse else dense)(program, real, _within(real, forms))
+    room_of, enter, leave, _ = staging(forms.staged, real, forms.z, forms.gradient, forms.hessian)
     write_value, write_sum, read_pull = writer(forms.value), writer(forms.sums), reader(forms.pull)
     together, sums_up, of = forms.together, forms.sums is not None, real.type
 
@@ -69,13 +73,18 @@ def filling(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Any:
         factor = of(read_pull(pull, 0, lengths))
         total = np.float64(0)
         room = cuda.shared.array(WARPS, float64) if together else 0
-        first = cuda.blockIdx.x * at_once
+        piece = room_of()
+        first = np.int64(cuda.blockIdx.x) * at_once
         while first < rows:
             i = min(first + mine, rows - 1)  # teams without a row repeat the last one: all threads of a block must meet
             is_mine = first + mine < rows
+            count = min(np.int64(at_once), rows - first)
+            from_z, to_gradient, to_hessian = enter(z, gradient, hessian, first, count, classes, width, piece)
             v = evaluate(
-                i, lane, width, room, classes, is_mine, lengths, y, z, w, numbers, options, factor, gradient, hessian
-            )
+                i, lane, width, room, classes, is_mine, lengths, y, from_z, w, numbers, options, factor, to_gradient,
+                to_hessian,
+            )  # fmt: skip
+            leave(gradient, hessian, first, count, classes, width, piece)
             if is_mine and lane == 0:
                 write_value(value, i, lengths, v)
                 total += np.float64(v)
@@ -88,6 +97,17 @@ def filling(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Any:
     return kernel
 
 
+def _within(real: np.dtype[Any], forms: RowForms) -> RowForms:
+    """Return the forms of the operands that rows are evaluated with."""
+    there = Form(1, real)
+    if forms.staged == NONE:
+        return forms
+    if forms.staged == DERIVATIVES:
+        gradient, hessian = (there if form is not None else None for form in (forms.gradient, forms.hessian))
+        forms = forms._replace(gradient=gradient, hessian=hessian)
+    return forms._replace(z=there)
+
+
 def sparse(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callable[..., Any]:
     """Return the function that evaluates a row of which, with a label, one class tells all."""
     f, choices, of = inlined(program.formula), program.choices, real.type
@@ -96,6 +116,7 @@ def sparse(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callabl
     softmax_of, label_of = softmax_reader(program, real, forms), label_reader(forms.targets)
     factor_of, weight_of = number_reader(forms.targets.factors, real), number_reader(forms.targets.w, real)
     fills, shaped = forms.gradient is not None or forms.hessian is not None, shaper(program)
+    meet = staging(forms.staged if forms.together else NONE, real, forms.z, forms.gradient, forms.hessian)[3]
 
     def evaluate(i, lane, team, room, classes, is_mine, lengths, y, z, w, numbers, options, factor, gradient, hessian):  # type: ignore[no-untyped-def]
         factors, ignored, scale = options[0], options[3], options[4]
@@ -105,6 +126,7 @@ def sparse(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callabl
         top, rest = softmax_of(z, start, lane, team, room, classes)
         turn, least = inverse_of_mass(rest), finite(top)
         own = of(get(z, start, k))
+        meet()  # each of the team reads this one
         e = exp_difference(own, least)
         p, q = e * turn, complement(e, rest, turn)
         v, a, b = f(factor_of(factors, k, lengths), log_probability(own, top, log_mass(rest)), p, q, *numbers, *choices)

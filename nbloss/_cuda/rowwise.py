@@ -20,6 +20,7 @@ from nbloss._cuda.layout import NUMBER, Form, alone
 from nbloss._cuda.row_kernels import RowForms, filling, pairing, weighing
 from nbloss._cuda.row_layout import arrange_rows
 from nbloss._cuda.row_targets import Targets
+from nbloss._cuda.shared_rows import stage_for
 from nbloss._cuda.sums import divided, scratch
 from nbloss._cuda.teams import team_for
 from nbloss._row_program import RowProgram
@@ -81,10 +82,11 @@ def _fill(
     pull_form, pull = alone(pull)
     sums_form, at = alone(sums)
     value, gradient, hessian = into
-    forms = RowForms(form, targets, pull_form, value, gradient, hessian, sums_form, team > 1)
+    staged, room = stage_for(z.shape[-1], team, real, z_at, to[1:])
+    forms = RowForms(form, targets, pull_form, value, gradient, hessian, sums_form, team > 1, staged)
     kernel = _kernel_for(program, filling, real, forms)
     numbers, options = _numbers(program, real), _options(program, z, real)
-    kernel[blocks_for(rows * team), BLOCK, stream](
+    kernel[blocks_for(rows * team), BLOCK, stream, room](
         rows, z.shape[-1], team, lengths, y, z_at, w, numbers, options, pull, *to, at
     )  # fmt: skip
 

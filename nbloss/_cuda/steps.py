@@ -22,6 +22,7 @@ class Step(NamedTuple):
     blocks: int
     threads: int
     stream: Any
+    room: int
     arguments: Sequence[Any]
     addresses: Sequence[tuple[int, int, int]]
     """Which arguments are addresses: places, the numbers of the arrays, and how far behind their first elements."""
@@ -72,7 +73,7 @@ class Plan:
         for step in steps:
             at = {place: base + WORD * slots[number, offset] for place, number, offset in step.addresses}
             table, memory = laid_out(step.arguments, at)
-            self._launches.append((step.kernel.function, step.blocks, step.threads, step.stream, table))
+            self._launches.append((step.kernel.function, step.blocks, step.threads, step.room, step.stream, table))
             self._kept += (memory, step.kernel)
         self._start = device.launcher()
         self._seen: list[int] = []  # the addresses of the last call that gives arrays to write to
@@ -97,8 +98,8 @@ class Plan:
                 self._pack(self._words, 0, *addresses, *[addresses[i] + offset for i, offset in self._further])
             else:
                 self._pack(self._words, 0, *addresses)
-            for kernel, blocks, threads, stream, table in self._launches:
-                (error,) = start(kernel, blocks, 1, 1, threads, 1, 1, 0, stream, table, 0)
+            for kernel, blocks, threads, room, stream, table in self._launches:
+                (error,) = start(kernel, blocks, 1, 1, threads, 1, 1, room, stream, table, 0)
                 if error:
                     refused(error)
         return out if self._result is None else self._result(out, rooms)

@@ -31,18 +31,23 @@ if config.ENABLE_CUDASIM:
         """Return *count* elements, from element i on, which lies at a multiple of their size together."""
         return tuple(a[i + k] for k in range(count))
 
+    load_shared = load
+
     def store(a: Any, i: Any, x: Any) -> None:
         """Write the tuple *x* to the elements from element i on, which lies at a multiple of their size together."""
         for k, part in enumerate(x):
             a[i + k] = part
 
+    def pointer_to(a: Any) -> Any:
+        """Return the first element of an array in shared memory, for code that indexes it and asks nothing else."""
+        return a
+
 else:
     from llvmlite import ir
     from numba.cuda.extending import intrinsic
 
-    @intrinsic
-    def load(typing: Any, a: Any, i: Any, count: Any) -> Any:
-        """Return *count* elements, from element i on, which lies at a multiple of their size together."""
+    def _loading(is_input: bool, a: Any, i: Any, count: Any) -> Any:
+        """Return signature and code of :func:`load` and :func:`load_shared`."""
         if not (isinstance(a, types.CPointer) and isinstance(count, types.IntegerLiteral)):
             return None
         n = count.literal_value
@@ -55,11 +60,31 @@ else:
             loaded = builder.load(
                 builder.bitcast(place, vector.as_pointer()), align=_alignment(context, element, n)
             )  # fmt: skip
-            loaded.set_metadata("invariant.load", builder.module.add_metadata([]))  # no kernel writes to its inputs
+            if is_input:
+                loaded.set_metadata("invariant.load", builder.module.add_metadata([]))  # no kernel writes to these
             found = [builder.extract_element(loaded, ir.Constant(ir.IntType(32), k)) for k in range(n)]
             return context.make_tuple(builder, signature.return_type, [model.from_data(builder, x) for x in found])
 
         return types.UniTuple(a.dtype, n)(a, i, count), generate
+
+    @intrinsic
+    def load(typing: Any, a: Any, i: Any, count: Any) -> Any:
+        """Return *count* elements, from element i on, which lies at a multiple of their size together."""
+        return _loading(True, a, i, count)
+
+    @intrinsic
+    def load_shared(typing: Any, a: Any, i: Any, count: Any) -> Any:
+        """Return what :func:`load` does, of memory that kernels write to."""
+        return _loading(False, a, i, count)
+
+    @intrinsic
+    def pointer_to(typing: Any, a: Any) -> Any:
+        """Return the first element of an array in shared memory, for code that indexes it and asks nothing else."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return context.make_array(a)(context, builder, arguments[0]).data
+
+        return types.CPointer(a.dtype)(a), generate
 
     @intrinsic
     def store(typing: Any, a: Any, i: Any, x: Any) -> Any:
@@ -88,7 +113,7 @@ else:
 def loader(form: Any, width: int, is_wide: bool) -> Callable[..., Any]:
     """Return the function that gives the tuple of *width* elements of an operand, from element i on."""
     if is_wide and form is not None and form != NUMBER:
-        decode = _each(decoder(form.dtype), width)
+        decode = each(decoder(form.dtype), width)
         return on_device(lambda a, i, lengths: decode(load(a, i, width)))
     return on_device(_reads(reader(form), width))
 
@@ -99,7 +124,7 @@ def storer(form: Any, width: int, is_wide: bool) -> Callable[..., Any]:
     if form is None:
         return on_device(lambda a, i, lengths, x: None)
     if is_wide:
-        encode = _each(encoder(form.dtype), width)
+        encode = each(encoder(form.dtype), width)
         return on_device(lambda a, i, lengths, x: store(a, i, encode(x)))
     return on_device(_writes(writer(form), width))
 
@@ -124,11 +149,11 @@ def _writes(write: Callable[..., Any], width: int) -> Callable[..., Any]:
 
 
 @functools.cache
-def _each(function: Callable[..., Any], width: int) -> Callable[..., Any]:
+def each(function: Callable[..., Any], width: int) -> Callable[..., Any]:
     """Return the function that applies *function* to each entry of a tuple."""
     if width == 1:
         return on_device(lambda x: (function(x[0]),))
-    others = _each(function, width - 1)
+    others = each(function, width - 1)
     return on_device(lambda x: (function(x[0]), *others(x[1:])))
 
 

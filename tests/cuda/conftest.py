@@ -70,11 +70,13 @@ def _swapped_by_the_first(function: Any, simulated: Any) -> Iterator[None]:
                 module.update(dict.fromkeys(names, cuda))
 
 
-def _shared_by_all(shared: Any, shape: Any, dtype: Any) -> Any:
-    """Return the one array of a block that stands for this line of the source.
+def _shared_by_all(shared: Any, shape: Any, dtype: Any, alignment: Any = None) -> Any:
+    """Return the one array of a block that stands for this line of the source, or for the room that it was given.
 
     In numba's own form, two threads that come to it at once get one each.
     """
+    if shape == 0:
+        return shared._dynshared[: shared._dynshared_size].view(numpy_support.as_dtype(dtype))
     caller = sys._getframe(1)
     made = np.empty(shape, numpy_support.as_dtype(dtype))
     return shared._allocations.setdefault((caller.f_code.co_filename, caller.f_lineno), made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import pathlib
 import re
 import subprocess
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 
 import nbloss
+from nbloss._cuda import shared_rows
 from tests.cuda.nodriver import Capability, Code
-from tests.cuda.test_compile import DOUBLE, LOSSES, ROW_LOSSES, SINGLE, add, fill, rows_code
+from tests.cuda.test_compile import DOUBLE, HOPPER, LOSSES, ROW_LOSSES, SINGLE, add, fill, rows_code
 
 CAPABILITIES = ((8, 0), (9, 0), (10, 0))
 INTEGER = np.dtype(np.int64)
@@ -36,32 +38,40 @@ KINDS = (
 """Losses of every kind of arithmetic: none, division, root, exponential and logarithm, power."""
 
 
-def kernels(few: bool) -> Iterator[tuple[str, str, Callable[[Capability], Code], int]]:
-    """Give name, dtype and what compiles each kernel, and how many elements a thread loads at once, or 0."""
+def kernels(few: bool) -> Iterator[tuple[str, str, Callable[[Capability], Code], int, bool]]:
+    """Give name, dtype and what compiles each kernel, how many elements a thread loads at once, or 0, and whether it
+    is one of those that are compiled for every kind of device.
+    """
     kinds = (nbloss.Huber, nbloss.BinaryCrossEntropy) if few else KINDS
-    for loss in (loss for loss in LOSSES if isinstance(loss, kinds)):
-        for real in (SINGLE,) if few else (SINGLE, DOUBLE):
-            width, name = 16 // real.itemsize, real.name
-            yield f"{loss!r}: gradient and Hessian", name, lambda c, a=(loss, "gh", real): fill(*a, c), width
-            if real == SINGLE:
-                yield f"{loss!r}: sum", name, lambda c, a=(loss, "s", real): add(*a, c), width
-                yield f"{loss!r}: sum and gradient", name, lambda c, a=(loss, "sg", real): add(*a, c), width
+    for loss in LOSSES:
+        name, is_kind = repr(loss), isinstance(loss, kinds)
+        if is_kind or not few:
+            both = f"{name}: gradient and Hessian"
+            yield both, SINGLE.name, lambda c, a=(loss, "gh", SINGLE): fill(*a, c), 4, is_kind
+        if is_kind and not few:
+            yield both, DOUBLE.name, lambda c, a=(loss, "gh", DOUBLE): fill(*a, c), 2, True
+        if is_kind:
+            yield f"{name}: sum", SINGLE.name, lambda c, a=(loss, "s", SINGLE): add(*a, c), 4, True
+            yield f"{name}: sum and gradient", SINGLE.name, lambda c, a=(loss, "sg", SINGLE): add(*a, c), 4, True
     rows = [loss for loss in ROW_LOSSES if isinstance(loss, nbloss.CrossEntropy | nbloss.Focal)]
     for loss in rows[:1] if few else rows:
-        for labels in (INTEGER, None):
-            for together in (True,) if few else (False, True):
-                what = f"{loss!r}, {'labels' if labels else 'rows'}, {'teams' if together else 'threads'}"
-                arguments = {"labels": labels, "together": together}
-                yield (
-                    f"{what}: gradient and Hessian", SINGLE.name,
-                    lambda c, a=(loss, "gh", SINGLE), k=arguments: rows_code(*a, c, **k), 0,
-                )  # fmt: skip
+        for labels, together, staged in itertools.product(
+            (INTEGER, None), (True,) if few else (False, True), (shared_rows.NONE, shared_rows.DERIVATIVES)
+        ):
+            what = f"{loss!r}, {'labels' if labels else 'rows'}, {'teams' if together else 'threads'}"
+            how = {"labels": labels, "together": together, "staged": staged}
+            yield (
+                f"{what}: gradient and Hessian{' by way of shared memory' if staged else ''}", SINGLE.name,
+                lambda c, a=(loss, "gh", SINGLE), k=how: rows_code(*a, c, **k), 0, loss is rows[0],
+            )  # fmt: skip
 
 
 def measured(few: bool, capabilities: Any = CAPABILITIES) -> Iterator[Row]:
     """Give a row for each kernel on each kind of device."""
-    for name, dtype, compile_for, width in kernels(few):
+    for name, dtype, compile_for, width, is_for_all in kernels(few):
         for capability in capabilities:
+            if not is_for_all and capability != HOPPER:
+                continue
             code = compile_for(capability)
             instructions = disassembled(code.machine)
             yield {

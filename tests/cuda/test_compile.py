@@ -18,7 +18,7 @@ if missing := what_is_missing():
     pytest.skip(f"needs {missing}", allow_module_level=True)
 
 from nbloss._compile import inlined
-from nbloss._cuda import pointwise, row_kernels, sums
+from nbloss._cuda import pointwise, row_kernels, shared_rows, sums
 from nbloss._cuda.arrays import BFLOAT16
 from nbloss._cuda.layout import NUMBER, Form
 from nbloss._cuda.row_kernels import RowForms
@@ -201,7 +201,7 @@ IN_SUMS = {"mov", "add", "sub", "cvt", "ld", "st", "selp", "setp"}
 def rows_code(
     loss: Any, want: str, real: Any, capability: Capability = HOPPER, *, rank: int = 1, labels: Any = None,
     z: Any = None, w: Any = None, out: Any = None, together: bool = False, has_factors: bool = False,
-    is_ignoring: bool = False,
+    is_ignoring: bool = False, staged: int = shared_rows.NONE,
 ) -> Code:  # fmt: skip
     """Return the code for labels of a dtype or, without one, for rows of targets; "m" is for the matrix."""
     program, strided = loss._program, Form(rank, real)
@@ -227,7 +227,7 @@ def rows_code(
     value, gradient, hessian = (Form(rank, out or real) if letter in want else None for letter in "vgh")
     into = Form(0, DOUBLE) if "s" in want else None
     pull = into if "s" in want and "g" in want else NUMBER
-    forms = RowForms(of_rows, targets, pull, value, gradient, hessian, into, together)
+    forms = RowForms(of_rows, targets, pull, value, gradient, hessian, into, together, staged)
     arguments += [type_of(pull, number), type_of(value), row_type(gradient), row_type(hessian), type_of(into)]
     return code_of(cuda.jit(row_kernels.filling(program, real, forms)), arguments, capability)
 
@@ -254,6 +254,31 @@ def test_rows(loss: nbloss.Loss, together: bool) -> None:
     whole = np.dtype(np.int64)
     for real, want, labels in ((SINGLE, "gh", whole), (SINGLE, "sg", None), (DOUBLE, "gh", None), (DOUBLE, "m", whole)):
         assert_rows(loss, real, want, labels, HOPPER, together)
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "together"])
+@pytest.mark.parametrize(
+    "loss", [*ROW_LOSSES[:2], *(pytest.param(loss, marks=pytest.mark.slow) for loss in ROW_LOSSES[2:])], ids=repr
+)
+def test_rows_by_way_of_shared_memory(loss: nbloss.Loss, together: bool) -> None:
+    """Predictions are loaded once, 16 bytes at a time, and so are derivatives stored; the rest is shared memory."""
+    labels, gradient_too = np.dtype(np.int64), shared_rows.DERIVATIVES
+    assert_staged(loss, SINGLE, "gh", labels, HOPPER, together, gradient_too)
+    assert_staged(loss, DOUBLE, "g", labels, HOPPER, together, gradient_too)
+    assert_staged(loss, SINGLE, "sg", None, BLACKWELL, together, shared_rows.PREDICTIONS)
+
+
+def assert_staged(
+    loss: Any, real: Any, want: str, labels: Any, capability: Capability, together: bool, staged: int
+) -> None:
+    code = rows_code(loss, want, real, capability, labels=labels, together=together, staged=staged)
+    assert_lean_rows(code, real)
+    into = len(set(want) & set("gh")) if staged == shared_rows.DERIVATIVES else 0
+    wide = r"[.\w]*\.(v4\.[fb]32|v2\.[fb]64)"  # 16 bytes
+    assert ".extern .shared .align 16" in code.ptx
+    assert code.count(r"\bld\.global\.nc" + wide) == code.count(r"\bst\.shared" + wide) == 1
+    assert code.count(r"\bst\.global" + wide) == code.count(r"\bld\.shared" + wide) == into
+    assert not code.count(r"\b(ld|st)(\.v\d)?\.[fbu]\d")  # the compiler knows which memory it is
 
 
 @pytest.mark.slow

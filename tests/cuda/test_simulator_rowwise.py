@@ -20,6 +20,7 @@ if not config.ENABLE_CUDASIM:
     pytest.skip("needs numba's CUDA simulator: start with NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
 
 from nbloss._arrays import real_of
+from nbloss._cuda import rowwise, shared_rows
 from nbloss._cuda.blocks import BLOCK, BUSY, MOST
 from nbloss._cuda.teams import EACH, FEW, SECTOR, team_for
 from nbloss._row_program import RowProgram
@@ -108,6 +109,26 @@ def assert_same(loss: nbloss.Loss, *arrays: Any, methods: Any = METHODS, ulps: f
         got = getattr(loss, method)(*placed, **how)
         for a, b in zip(host(got), wanted[method, how.get("reduction", "")], strict=True):
             assert_close(a, b, ulps, least, eps)
+
+
+@pytest.mark.parametrize("classes", [3, 70])
+def test_rows_by_way_of_shared_memory(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them, or predictions only, or none, as there is room; a block's last rows are fewer than it has teams."""
+    staged, usual = [], rowwise.stage_for
+
+    def stage_for(*arguments: Any) -> tuple[int, int]:
+        staged.append(usual(*arguments)[0])
+        return usual(*arguments)
+
+    monkeypatch.setattr(rowwise, "stage_for", stage_for)
+    rows = 3 if classes > BLOCK else BLOCK + 5
+    for loss, dtype in ((ENTROPY, np.float32), (SMOOTHED, np.float64)):
+        labels, targets, z = ordinary_rows(loss, (rows, classes), dtype)
+        piece = z.itemsize * shared_rows.region_for(classes, team_for(rows, classes, False), z.dtype)
+        for room in (2 * piece, piece, piece - 1):
+            monkeypatch.setattr(shared_rows, "ROOM", room)
+            assert_same(loss, labels if loss is ENTROPY else targets, z, methods=FILLING[:1])
+    assert staged == 2 * [shared_rows.DERIVATIVES, shared_rows.PREDICTIONS, shared_rows.NONE]
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
