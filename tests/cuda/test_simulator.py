@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import itertools
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -236,8 +238,17 @@ DTYPES = [
 ]
 
 
-@pytest.mark.parametrize("prediction", ["float32", "float64"])
-@pytest.mark.parametrize("target", DTYPES)
+def alternately(of: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    """Return all pairs as parameters of a test: those in which each comes with one of the others, and the rest as slow.
+
+    Simulated threads are slow, and which dtype an array has is settled where it is read, whatever else is computed.
+    """
+    pairs = itertools.product(enumerate(of), enumerate(others))
+    slow = [pytest.mark.slow]
+    return [pytest.param(x, y, marks=[] if (i + j) % len(others) == 0 else slow) for (i, x), (j, y) in pairs]
+
+
+@pytest.mark.parametrize(("target", "prediction"), alternately(DTYPES, ["float32", "float64"]))
 def test_dtypes_of_targets(target: str, prediction: str) -> None:
     for loss in (HUBER, nbloss.BinaryCrossEntropy()):
         y, z = (np.arange(40) * 7 % 2).astype(target), (np.linspace(-4, 4, 40)).astype(prediction)

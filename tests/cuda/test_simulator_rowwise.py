@@ -26,7 +26,7 @@ from nbloss._cuda.teams import EACH, FEW, SECTOR, team_for
 from nbloss._row_program import RowProgram
 from nbloss.families.rowwise import AS_IT_IS, EXP, SOFTMAX, row_map
 from nbloss.loss import REAL, Domain
-from tests.cuda.test_simulator import DTYPES, BFloat16, assert_close, device, host, layouts
+from tests.cuda.test_simulator import DTYPES, BFloat16, alternately, assert_close, device, host, layouts
 
 # Formulas run on NumPy's scalars here, which warn where infinite or no numbers come up, as they are meant to.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -131,8 +131,7 @@ def test_rows_by_way_of_shared_memory(classes: int, monkeypatch: pytest.MonkeyPa
     assert staged == 2 * [shared_rows.DERIVATIVES, shared_rows.PREDICTIONS, shared_rows.NONE]
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("loss", CASES, ids=repr)
+@pytest.mark.parametrize(("loss", "dtype"), alternately(CASES, [np.float64, np.float32]), ids=repr)
 def test_every_loss(loss: nbloss.Loss, dtype: type) -> None:
     labels, targets, z = ordinary_rows(loss, (7, 5), dtype)
     w = np.arange(7) % 3 * 0.75
@@ -337,8 +336,7 @@ def test_bad_labels(name: str) -> None:
             assert np.isnan(value) and np.isnan(gradient[is_bad]).all() and np.isfinite(gradient[~is_bad]).all()
 
 
-@pytest.mark.parametrize("prediction", ["float32", "float64"])
-@pytest.mark.parametrize("target", DTYPES)
+@pytest.mark.parametrize(("target", "prediction"), alternately(DTYPES, ["float32", "float64"]))
 def test_dtypes_of_targets(target: str, prediction: str) -> None:
     labels, z = (np.arange(6) % 2).astype(target), ordinary_rows(ENTROPY, (6, 5))[2].astype(prediction)
     targets = (np.arange(30).reshape(6, 5) * 7 % 2).astype(target)
