@@ -20,7 +20,7 @@ FEW = [
 @pytest.mark.parametrize("loss", FEW, ids=repr)
 def test_random_calls(loss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "METHODS", ("gradient_and_hessian",))  # few kernels, since each takes a second
-    calls_of(calls.check, loss, 0, 50, targets=("f8", "i8"), predictions=("f8",))
+    calls_of(calls.check, loss, 0, 25, targets=("f8", "i8"), predictions=("f8",))
 
 
 @pytest.mark.slow
