@@ -372,3 +372,12 @@ def test_init_score_of_few_classes() -> None:
             nbloss.CrossEntropy().init_score(wrong)
     with pytest.raises(TypeError):
         nbloss.JensenShannon().init_score([0, 1])
+
+
+@pytest.mark.parametrize("method", ["gradient", "hessian"])
+def test_one_derivative_of_many_classes(method: str) -> None:
+    """A line of derivatives is where powers are kept meanwhile, whichever there is."""
+    y, z = np.arange(6), np.random.default_rng(0).normal(size=(6, 30))
+    found = getattr(nbloss.CrossEntropy(), method)(y, z)
+    both = dict(zip(("gradient", "hessian"), nbloss.CrossEntropy().gradient_and_hessian(y, z), strict=True))
+    np.testing.assert_array_equal(found, both[method])

@@ -36,12 +36,14 @@ from nbloss._cpu.powers import Scale, power, scale_of
 from nbloss._cpu.rows import (
     WIDTH,
     clear,
+    either,
     factor_of,
     keep,
     label_of,
     line_powers,
     loading,
     mask,
+    power_at,
     pulled_to_all,
     storing,
     target_of,
@@ -164,7 +166,7 @@ def _lines() -> Any:
     """Return the same for many classes: powers are kept where results will be."""
 
     def soften(y, z, w, first, rows, wide, narrow, gradient, hessian):  # type: ignore[no-untyped-def]
-        e = gradient if gradient is not None else hessian
+        e = either(gradient, hessian)
         for j in range(rows):
             narrow[TOP, j] = greatest(z, first + j)
         for j in range(rows):
@@ -175,10 +177,10 @@ def _lines() -> Any:
             scale = Scale(narrow[START, j], narrow[HIGH, j], narrow[LOW, j], narrow[SHIFT, j])
             narrow[PEAK, j], narrow[REST, j] = line_powers(z, i, top, scale, e, rows, hessian)
             narrow[OWN_Z, j] = z[i, k]
-            narrow[OWN_E, j] = power(z[i, k], scale) if e is None else e[i, k]
+            narrow[OWN_E, j] = power_at(e, i, k, z, scale)
 
     def spread(first, rows, idle, wide, narrow, gradient, hessian):  # type: ignore[no-untyped-def]
-        e = gradient if gradient is not None else hessian
+        e = either(gradient, hessian)
         zero = narrow.dtype.type(0)
         for j in range(rows):
             i, k, own = first + j, np.int64(narrow[OWN, j]), narrow[OWN_E, j]

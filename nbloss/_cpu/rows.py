@@ -11,6 +11,7 @@ from numba.extending import overload, register_jitable
 from nbloss import _rows
 from nbloss._compile import INLINE, inlined
 from nbloss._cpu.power_lines import powers_of_line
+from nbloss._cpu.powers import power
 from nbloss._cpu.tiles import load_tile, store_tile
 from nbloss._math import fma
 from nbloss._rows import complement, masked
@@ -183,6 +184,30 @@ def pulled_to_all(e: Any, rest: Any, inverse: Any, peak: Any, slope: Any, curve:
     p, q = e * inverse, complement(e, rest, inverse, peak)
     u = q if is_own else -p
     return slope * u, fma(bend * u, u, -((curve * p) * q))
+
+
+def either(a: Any, b: Any) -> Any:
+    """Return the first of two arrays that is not None."""
+    return b if a is None else a
+
+
+@overload(either, strict=False)  # a condition in its place may come out as an array that may be None
+def _either(a: Any, b: Any) -> Any:
+    if a is types.none:
+        return lambda a, b: b
+    return lambda a, b: a
+
+
+def power_at(e: Any, i: Any, k: Any, z: Any, scale: Any) -> Any:
+    """Return the power of one prediction, which is in *e* if that is not None."""
+    return power(z[i, k], scale) if e is None else e[i, k]
+
+
+@overload(power_at, strict=False, jit_options=INLINE)
+def _power_at(e: Any, i: Any, k: Any, z: Any, scale: Any) -> Any:
+    if e is types.none:
+        return lambda e, i, k, z, scale: power(z[i, k], scale)
+    return lambda e, i, k, z, scale: e[i, k]
 
 
 def keep(values: Any, into: Any, first: Any) -> None:
