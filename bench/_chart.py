@@ -73,4 +73,5 @@ def _panel(axis: Any, rows: Sequence[dict[str, str]], losses: Sequence[str]) -> 
 def _ratio(rows: Sequence[dict[str, str]], loss: str, output: str) -> float:
     """Return the ratio by which the losses are put in order."""
     found = [row for row in rows if row["loss"] == loss and row["output"] == output]
-    return max(float(row["ratio"]) for row in found if row["form"] == "direct" and row["weights"] == "none")
+    plain = [row for row in found if row["form"] == "direct" and row["weights"] == "none"]
+    return max((float(row["ratio"]) for row in plain), default=0.0)

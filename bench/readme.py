@@ -35,7 +35,7 @@ def memory() -> str:
             line[row["output"] + "goal"] = row["goal"] and f"at most {row['goal']}"
     columns = [x + kind for x in ("gradient_and_hessian", "mean") for kind in ("float64", "float32", "goal")]
     head = ["loss", "gradient and Hessian, float64", "float32", "goal", "mean, float64", "float32", "goal"]
-    return _common.table(head, [[f"`{loss}`", *(line[x] for x in columns)] for loss, line in cells.items()])
+    return _common.table(head, [[f"`{loss}`", *(line.get(x, "") for x in columns)] for loss, line in cells.items()])
 
 
 def others() -> str:

@@ -2,7 +2,7 @@
 
 Writes ``results/roofline.csv`` and, with ``--report``, the chart ``results/roofline.png`` and ``.svg`` and how many
 goals are met into ``results/roofline.md``. Compiling takes most of the time, so ``--compile`` does that alone;
-``--part 2/6`` measures a share of the losses, and ``--outputs mean`` some outputs: the other rows are kept.
+``--part 2/6`` measures a share of the losses, and ``--outputs mean`` some outputs: rows of others are kept.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ CASES = {_common.brief(loss): loss for loss in _roofline.cases()}
 def settings(outputs: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield what is measured of each loss."""
     for output, dtype in itertools.product(outputs, ("float64", "float32")):
-        for weights in (None, dtype):
-            for form in _roofline.FORMS if output == "gradient_and_hessian" else ("direct",):
+        for form in _roofline.FORMS if output == "gradient_and_hessian" else ("direct",):
+            for weights in (None, _roofline.other(dtype) if form == "mixed" else dtype):
                 yield {"output": output, "dtype": dtype, "weights": weights, "form": form}
         if output == "gradient_and_hessian":
             yield {"output": output, "dtype": dtype, "weights": _roofline.other(dtype), "form": "direct"}
@@ -53,14 +53,19 @@ def row(found: _roofline.Measurement) -> _common.Row:
     }
 
 
+def setting(row: _common.Row) -> tuple[str, ...]:
+    """Return what tells a row from the others."""
+    return row["loss"], row["output"], row["dtype"], row["weights"], row["form"]
+
+
 def write(rows: list[_common.Row]) -> None:
-    """Write *rows* in place of those of the same losses and outputs, in the order of the cases."""
+    """Write *rows* in place of those of the same losses and settings, in the order of the cases."""
     rows = [_common.rounded(x) | _common.environment() for x in rows]
-    new = {(x["loss"], x["output"]) for x in rows}
+    new = {setting(x) for x in rows}
     old = _common.read("roofline") if FILE.exists() else []
-    rows += [x for x in old if (x["loss"], x["output"]) not in new and x["loss"] in CASES]
+    rows += [x for x in old if setting(x) not in new and x["loss"] in CASES]
     losses, outputs = list(CASES), list(_roofline.OUTPUTS)
-    rows.sort(key=lambda x: (losses.index(x["loss"]), outputs.index(x["output"])))
+    rows.sort(key=lambda x: (losses.index(x["loss"]), outputs.index(x["output"]), *setting(x)[2:]))
     with FILE.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -74,7 +79,7 @@ def goals(rows: Sequence[dict[str, str]]) -> str:
         "1.3": "gradient and Hessian with weights, in Fortran order, of mixed types",
         "1.15": "mean without transcendental functions",
         "1.7": "mean with exp and log",
-        "4.0": "with a free power",
+        "4": "with a free power",
     }
     lines = []
     for goal, name in names.items():
