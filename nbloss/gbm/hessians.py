@@ -44,7 +44,7 @@ def secant(y: Any, z: Any, gradient: Any, hessian: Any, *rest: Any) -> Any:
 
 
 def logistic_secant(
-    y: Any, z: Any, gradient: Any, hessian: Any, label_smoothing: Any, pos_weight: Any, from_logits: Any
+    y: Any, z: Any, gradient: Any, hessian: Any, label_smoothing: Any, pos_weight: Any, *choices: Any
 ) -> Any:
     """Return tanh(z / 2) / (2 z), times the weight of the label: the sharpest parabola above the logistic loss.
 
