@@ -180,6 +180,8 @@ def step_of(x: Any, tape: Tape) -> int:
 
 
 PARTS = {"exp_expm1": 2, "exp_expm1_minus": 2, "powers": 3, "lean_sigmoids": 2}
+PARTS |= {"exp_minus_fraction": 3, "exp_expm1_minus_fraction": 4, "exp_minus_fraction_words": 5}
+PARTS |= {"log1p_fraction_words": 2}
 """The functions that return several numbers."""
 
 
