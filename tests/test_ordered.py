@@ -117,6 +117,19 @@ def test_softmax_of_extreme_numbers(dtype: type) -> None:
         check(of_each_row, np.full((10, 1), label), np.array(rows, dtype)[:, None])
 
 
+def test_logits_of_no_class() -> None:
+    """Where all are -inf, no class has a probability, and the set has no loss; where they are ignored, it has."""
+    y, z = np.array([[0, 1, 2], [0, 9, 2]]), np.array([[0.0, 1, 2], [-math.inf] * 3, [3, 1, 0]])
+    loss = nbloss.LovaszSoftmax(per_image=True, ignore_index=9)
+    values, (gradient, hessian) = (
+        loss.value(y, np.stack([z, z]), reduction="none"),
+        loss.gradient_and_hessian(y, np.stack([z, z])),
+    )
+    assert np.isnan(values).tolist() == [True, False]
+    for a in (gradient, hessian):
+        assert np.isnan(a[0]).all() and np.isfinite(a[1]).all() and not a[1, 1].any()
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_hinge_of_infinite_numbers(dtype: type) -> None:
     z = np.array([math.inf, -math.inf, 2.0, 0.5, -1.0, math.inf], dtype)

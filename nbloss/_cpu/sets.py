@@ -223,10 +223,11 @@ def _survey_rows(labels: Any, z: Any, from_logits: Any, tops: Any, rests: Any, f
         row = z[i]
         found[labels[i]] += 1
         found[many] += 1
-        is_nan = False
+        is_nan, has_any = False, not from_logits
         for k in range(many):
             is_nan |= row[k] != row[k] or (not from_logits and not 0 <= row[k] <= 1)
-        found[many + 1] += is_nan
+            has_any |= row[k] > -math.inf
+        found[many + 1] += is_nan or not has_any  # where all logits are -inf, no class has a probability
     if from_logits:
         e, lines = np.empty((many, ROWS)), np.empty((LINES, ROWS))
         for first in range(0, labels.size, ROWS):

@@ -70,13 +70,14 @@ def surveying(of_y: Any, of_z: Any) -> Any:
                 for j in range(first, first + classes):
                     x = np.float64(read_z(z, j, lengths))
                     is_nan = is_nan or x != x or not (from_logits or (x >= 0 and x <= 1))
+                if from_logits:
+                    top, highest = top_of(z, first, classes, lengths)
+                    tops[i], rests[i] = highest, rest_of(z, first, classes, lengths, top, highest)
+                    is_nan = is_nan or highest == -math.inf  # no class has a probability
                 if is_nan:
                     nans[s] = 1
                 labels[i] = label
                 uses[s * classes + label] = 1
-                if from_logits:
-                    top, highest = top_of(z, first, classes, lengths)
-                    tops[i], rests[i] = highest, rest_of(z, first, classes, lengths, top, highest)
             i += cuda.gridsize(1)
 
     return compiled(kernel, "surveying")

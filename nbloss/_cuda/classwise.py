@@ -126,7 +126,7 @@ def normalising(program: SetProgram, forms: tuple[Any, ...]) -> Any:
                     rest += _exp_of_difference(float64(read(rows, r * classes + k, lengths)), most)
             tops[3 * r] = most
             tops[3 * r + 1] = top
-            tops[3 * r + 2] = rest if most == most else most
+            tops[3 * r + 2] = rest if most > -math.inf else math.nan  # no class has a probability
             r += cuda.gridsize(1)
 
     return kernel

@@ -105,6 +105,18 @@ def test_labels_that_are_none_give_nan() -> None:
         loss(y, z)
 
 
+def test_logits_of_no_class_give_nan() -> None:
+    z = np.zeros((2, 3, 3))
+    z[0, 1] = -np.inf
+    values, gradient = host(
+        nbloss.LovaszSoftmax(per_image=True).value_and_gradient(
+            *device(np.array([[0, 1, 2], [2, 1, 0]]), z), reduction="none"
+        )
+    )
+    assert np.isnan(values).tolist() == [True, False]
+    assert np.isnan(gradient[0]).all() and np.isfinite(gradient[1]).all()
+
+
 def test_layouts_dtypes_and_outputs() -> None:
     y, z = image(SOFTMAX, (3, 5), np.float32)
     z = z.round(1)

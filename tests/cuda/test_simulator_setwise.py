@@ -119,6 +119,8 @@ def test_any_magnitude() -> None:
     z = np.array([[700.0, -700, 0], [1e308, -1e308, 1], [np.inf, 0, np.inf], [30, -5, 2], [-np.inf, 0, 1]])
     assert_same(nbloss.Dice(), np.array([0, 1, 2, 0, 1]), z)
     assert_same(nbloss.FocalTversky(), z > 0, z)
+    z[1] = -np.inf  # no class has a probability
+    assert_same(nbloss.Dice(), np.array([0, 1, 2, 0, 1]), z)
 
 
 def test_nan_and_masks() -> None:
