@@ -27,9 +27,12 @@ BEGIN, END = "<!-- goals: written by bench/roofline.py --report -->", "<!-- end 
 CASES = {_common.brief(loss): loss for loss in _roofline.cases()}
 
 
-def settings(outputs: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield what is measured of each loss."""
+def settings(outputs: Sequence[str], plain: bool) -> Iterator[dict[str, Any]]:
+    """Yield what is measured of each loss; if *plain*, vectors of one type without weights alone."""
     for output, dtype in itertools.product(outputs, ("float64", "float32")):
+        if plain:
+            yield {"output": output, "dtype": dtype, "weights": None, "form": "direct"}
+            continue
         for form in _roofline.FORMS if output == "gradient_and_hessian" else ("direct",):
             for weights in (None, _roofline.other(dtype) if form == "mixed" else dtype):
                 yield {"output": output, "dtype": dtype, "weights": weights, "form": form}
@@ -121,6 +124,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only the losses whose name contains this")
     parser.add_argument("--part", default="1/1", help="which share of the losses, such as 2/6")
     parser.add_argument("--outputs", default=",".join(_roofline.OUTPUTS), help="only these outputs")
+    parser.add_argument("--plain", action="store_true", help="only vectors of one type without weights")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     if arguments.report:
@@ -136,7 +140,7 @@ def main() -> None:
     rows = [
         row(_roofline.measure(loss, **setting, size=size, rounds=3 if arguments.quick else rounds))
         for loss in tqdm(losses)
-        for setting in settings(arguments.outputs.split(","))
+        for setting in settings(arguments.outputs.split(","), arguments.plain)
     ]
     if arguments.quick:
         print(_common.table(list(rows[0]), [list(_common.rounded(x).values()) for x in rows]))
