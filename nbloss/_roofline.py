@@ -79,8 +79,10 @@ def functions_of(loss: Any) -> frozenset[str]:
             used.add(name)
             return getattr(math, name, abs)
 
+    if isinstance(loss, nbloss.AFT):  # its line takes intervals
+        return frozenset({"exp", "log"})
     loss.reference(Recorder(), 1.0, 0.75, **loss.parameters)
-    if isinstance(loss, nbloss.Tweedie) or (isinstance(loss, nbloss.BinaryFocal) and None in loss.choices):
+    if isinstance(loss, nbloss.Tweedie | nbloss.AsymmetricLoss) or (isinstance(loss, nbloss.BinaryFocal) and None in loss.choices):
         used.add("power")
     return frozenset(used)
 
