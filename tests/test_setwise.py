@@ -21,6 +21,9 @@ OVERLAPS = [loss for loss in SET_CASES if type(loss).__module__.startswith("nblo
 VECTORS = [loss for loss in SET_CASES if isinstance(loss, Vectorwise)]
 RMSE = nbloss.RootMeanSquaredError()
 SEVERAL = [(loss, 0) for loss in SET_CASES] + [(loss, 3) for loss in OVERLAPS]
+FIRST = {type(loss): loss for loss in reversed(SET_CASES)}.values()
+LAWS = [x if any(x[0] is loss for loss in FIRST) else pytest.param(*x, marks=pytest.mark.slow) for x in SEVERAL]
+"""For what does not depend on the numbers of a loss: often the first case of each class, with and without classes."""
 """Every loss with the number of classes: 0 for none."""
 
 
@@ -378,7 +381,7 @@ def test_weights_of_elements_count_as_repetitions(loss: Any, classes: int) -> No
             assert got[2][index] == pytest.approx(float(h), rel=1e-12, abs=1e-16)
 
 
-@pytest.mark.parametrize(("loss", "classes"), SEVERAL, ids=repr)
+@pytest.mark.parametrize(("loss", "classes"), LAWS, ids=repr)
 def test_weight_0_is_a_mask(loss: Any, classes: int) -> None:
     y, z = of_sets(loss, n=40, classes=classes)
     shape = listed(z)[0].shape[:1] if isinstance(loss, Vectorwise) and not loss.of_numbers else np.shape(y)
@@ -437,7 +440,7 @@ def test_images(loss: Any, classes: int) -> None:
     assert whole.value(y, z, reduction="none").shape == ()
 
 
-@pytest.mark.parametrize(("loss", "classes"), SEVERAL, ids=repr)
+@pytest.mark.parametrize(("loss", "classes"), LAWS, ids=repr)
 def test_nothing_to_add_up(loss: Any, classes: int) -> None:
     y, z = of_sets(loss, classes=classes)
     y, z = None if y is None else y[:0], tuple(a[:0] for a in z) if isinstance(z, tuple) else z[:0]
@@ -456,7 +459,7 @@ def test_nothing_to_add_up(loss: Any, classes: int) -> None:
 # Numbers that are none, layouts, types, threads
 
 
-@pytest.mark.parametrize(("loss", "classes"), SEVERAL, ids=repr)
+@pytest.mark.parametrize(("loss", "classes"), LAWS, ids=repr)
 def test_nan_fills_its_set_only(loss: Any, classes: int) -> None:
     y, z = of_sets(loss, n=40, classes=classes)
     one = [a.copy() for a in listed(z)]
@@ -497,7 +500,7 @@ def placed(a: Any, layout: str) -> Any:
 
 
 @pytest.mark.parametrize("layout", ["F", "strided", "moved", "swapped", "reversed"])
-@pytest.mark.parametrize(("loss", "classes"), SEVERAL, ids=repr)
+@pytest.mark.parametrize(("loss", "classes"), LAWS, ids=repr)
 def test_layouts(loss: Any, classes: int, layout: str) -> None:
     y, z = of_sets(loss, n=40, classes=classes)
     w = np.linspace(0, 2, 40)
@@ -514,7 +517,7 @@ def test_layouts(loss: Any, classes: int, layout: str) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-16)
 
 
-@pytest.mark.parametrize(("loss", "classes"), SEVERAL, ids=repr)
+@pytest.mark.parametrize(("loss", "classes"), LAWS, ids=repr)
 def test_dtypes(loss: Any, classes: int) -> None:
     y, z = of_sets(loss, n=24, classes=classes)
     hard = (
@@ -567,7 +570,7 @@ def test_bits_do_not_depend_on_threads(loss: Any, classes: int, monkeypatch: pyt
     assert len(found) == 1
 
 
-@pytest.mark.parametrize(("loss", "classes"), SEVERAL, ids=repr)
+@pytest.mark.parametrize(("loss", "classes"), LAWS, ids=repr)
 def test_methods_agree_and_change_nothing(loss: Any, classes: int) -> None:
     y, z = of_sets(loss, n=24, classes=classes)
     before = [np.array(a) for a in (*([] if y is None else [y]), *listed(z))]

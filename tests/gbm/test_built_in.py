@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
 
 import nbloss
 from nbloss.gbm import HistGradientBoostingLoss, Objective
@@ -212,8 +213,9 @@ def test_scikit_learn(
     make = HistGradientBoostingRegressor if is_regression else HistGradientBoostingClassifier
     shared = {"max_iter": ROUNDS, "max_leaf_nodes": 8, "early_stopping": False, "min_samples_leaf": 20}
     ours = HistGradientBoostingLoss(loss, data.CLASSES if isinstance(loss, nbloss.CrossEntropy) else None)
-    expected = make(loss=name, **shared, **settings).fit(x, y, weight)
-    found = make(loss=ours, **shared).fit(x, y, weight)
+    with threadpool_limits(1, "openmp"):  # its threads would wait for those of other tests
+        expected = make(loss=name, **shared, **settings).fit(x, y, weight)
+        found = make(loss=ours, **shared).fit(x, y, weight)
     for method in ("predict",) if is_regression else ("predict", "predict_proba", "decision_function"):
         a, b = getattr(found, method)(x), getattr(expected, method)(x)
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
