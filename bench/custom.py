@@ -22,6 +22,7 @@ from pointwise import CASES, SIZES, data
 from tqdm import tqdm
 
 import nbloss
+from nbloss.families.paired import Paired
 from nbloss.families.pointwise import Pointwise
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
@@ -159,7 +160,8 @@ def main() -> None:
     if arguments.ways:
         _common.write("derivation", ways())
         return
-    work = [(loss, dtype) for loss in CASES if (arguments.only or "") in _common.brief(loss) for dtype in SIZES]
+    losses = [loss for loss in CASES if not isinstance(loss, Paired)]  # a formula of a user has one target
+    work = [(loss, dtype) for loss in losses if (arguments.only or "") in _common.brief(loss) for dtype in SIZES]
     rows = [measure(loss, dtype, arguments.rounds) for loss, dtype in tqdm(work)]
     if arguments.only is not None:
         print(_common.table(list(rows[0]), [list(_common.rounded(row).values()) for row in rows]))

@@ -82,7 +82,8 @@ def functions_of(loss: Any) -> frozenset[str]:
     if isinstance(loss, nbloss.AFT):  # its line takes intervals
         return frozenset({"exp", "log"})
     loss.reference(Recorder(), 1.0, 0.75, **loss.parameters)
-    if isinstance(loss, nbloss.Tweedie | nbloss.AsymmetricLoss) or (isinstance(loss, nbloss.BinaryFocal) and None in loss.choices):
+    is_free = isinstance(loss, nbloss.BinaryFocal) and None in loss.choices
+    if is_free or isinstance(loss, nbloss.Tweedie | nbloss.AsymmetricLoss):
         used.add("power")
     return frozenset(used)
 
