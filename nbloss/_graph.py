@@ -136,6 +136,12 @@ def called_by(program: Program) -> set[str]:
     return {step[1] for step in program[0] if step[0] == "call"}
 
 
+def results_of(name: str) -> int | None:
+    """Return how many numbers a function of :mod:`nbloss._math` returns as a tuple, by its annotation; else None."""
+    result: str = getattr(_math, name).__annotations__["return"]
+    return result.count("Real") if result.startswith("tuple") else None
+
+
 @functools.cache
 def formula_of(program: Program, *circumstances: Any) -> Callable[..., Any]:
     """Return the formula that computes *program*, the same one each time.

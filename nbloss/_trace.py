@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nbloss._graph import Graph
+from nbloss._graph import Graph, results_of
 
 PACKAGE = os.path.dirname(__file__)
 OTHERS = "a formula must take its functions from nbloss.math, not from math, NumPy or another library"
@@ -179,12 +179,6 @@ def step_of(x: Any, tape: Tape) -> int:
     return x.step if isinstance(x, Traced) else tape.graph.constant(float(x))
 
 
-PARTS = {"exp_expm1": 2, "exp_expm1_minus": 2, "powers": 3, "lean_sigmoids": 2}
-PARTS |= {"exp_minus_fraction": 3, "exp_expm1_minus_fraction": 4, "exp_minus_fraction_words": 5}
-PARTS |= {"log1p_fraction_words": 2}
-"""The functions that return several numbers."""
-
-
 LEAN = {"sigmoids": "lean_sigmoids", "softplus": "lean_softplus"}
 """Functions of which a formula has a cheaper form: its derivatives add more rounding than they save."""
 
@@ -203,9 +197,10 @@ class Recorder:
             steps, add = [step_of(x, self._tape) for x in operands], graph.add
             if name == "lean_sigmoids" and graph.steps[steps[0]][0] == "neg":
                 return record(Traced(graph.steps[steps[0]][1], self._tape))[::-1]
-            if name not in PARTS:
+            many = results_of(name)
+            if many is None:
                 return Traced(add("call", name, None, *steps), self._tape)
-            return tuple(Traced(add("call", name, part, *steps), self._tape) for part in range(PARTS[name]))
+            return tuple(Traced(add("call", name, part, *steps), self._tape) for part in range(many))
 
         return record
 

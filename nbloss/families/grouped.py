@@ -5,6 +5,7 @@ Rows of a group stand together, and the keyword `groups` says how many each grou
 
 from __future__ import annotations
 
+import abc
 import functools
 import itertools
 from collections.abc import Callable, Sequence
@@ -171,11 +172,11 @@ class Grouped(Loss):
     def _check(self, backend: Any, ys: Sequence[Any], w: Any, starts: Any) -> None:
         """Raise if a target has no meaning."""
 
+    @abc.abstractmethod
     def _run(
         self, backend: Any, want: str, mean: bool, ys: Sequence[Any], z: Any, w: Any, starts: Any, outs: Any
     ) -> None:
         """Let the backend write the results."""
-        raise NotImplementedError
 
     def parts(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, groups: Any = None
