@@ -30,6 +30,21 @@ def check_dtype(dtype: np.dtype[Any], name: str) -> None:
         raise TypeError(f"{name} must hold bool, integer or float numbers of at most 64 bits, got dtype {dtype}")
 
 
+def numbers_of(x: Any, name: str) -> np.ndarray[Any, Any]:
+    """Return *x* as an array of numbers, which is *x* itself or a view where it can be."""
+    if type(x) is not np.ndarray:
+        if isinstance(x, np.ma.MaskedArray):
+            raise TypeError(f"{name} must not be a masked array: give the mask as sample_weight, 0 where masked")
+        try:
+            x = np.asarray(x)
+        except ValueError:
+            raise ValueError(
+                f"{name} must be an array or lists of one length, got a ragged {type(x).__name__}"
+            ) from None
+    check_dtype(x.dtype, name)
+    return x
+
+
 def real_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the type of results for predictions of *dtype*: float32 for floats of at most 32 bits, else float64."""
     return SINGLE if (dtype.kind == "f" and dtype.itemsize <= 4) or is_bfloat16(dtype) else DOUBLE

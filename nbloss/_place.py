@@ -51,8 +51,12 @@ def backend_of(**arrays: Any) -> Any:
 
 
 def replayed(
-    loss: Any, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any, *groups: Any
-) -> Any:
-    """Return the result of `loss._evaluate` by launches kept from a call like it, or None: for CUDA arrays only."""
+    loss: Any, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any,
+    groups: tuple[Any, ...] = (),
+) -> Any:  # fmt: skip
+    """Return the result of `loss._evaluate` by launches kept from a call like it, or None: for CUDA arrays only.
+
+    What else a method takes, such as sizes of groups, is in the tuple *groups*.
+    """
     found = sys.modules.get("nbloss._cuda")
-    return None if found is None else found.replay(loss, want, y_true, y_pred, sample_weight, reduction, out, *groups)
+    return None if found is None else found.replay(loss, want, y_true, y_pred, sample_weight, reduction, out, groups)

@@ -7,25 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nbloss._arrays import check_dtype, raise_bad_label
+from nbloss._arrays import numbers_of, raise_bad_label
 
-
-def as_array(x: Any, name: str) -> np.ndarray[Any, Any]:
-    """Return *x* as an array of numbers, which is *x* itself or a view where it can be."""
-    if type(x) is not np.ndarray:
-        if isinstance(x, np.ma.MaskedArray):
-            raise TypeError(f"{name} must not be a masked array: give the mask as sample_weight, 0 where masked")
-        try:
-            x = np.asarray(x)
-        except ValueError:
-            raise ValueError(
-                f"{name} must be an array or lists of one length, got a ragged {type(x).__name__}"
-            ) from None
-    check_dtype(x.dtype, name)
-    return x
-
-
-as_host = as_array
+as_array = as_host = numbers_of
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any], z: Any, like: Any) -> np.ndarray[Any, Any]:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import config, cuda
 
-from nbloss._arrays import check_dtype, is_bfloat16
+from nbloss._arrays import check_dtype, is_bfloat16, numbers_of
 from nbloss._cuda import device
 from nbloss._cuda.launch import Memory, Pointer, watched
 
@@ -80,10 +80,10 @@ def as_array(x: Any, name: str) -> Any:
 
 
 def as_host(x: Any, name: str) -> Any:
-    """Return the plain number *x* as an array, or raise: nothing is copied from a device without being asked for."""
+    """Return *x* as an array of numbers in host memory, or raise: nothing is copied from a device unasked."""
     if _is_on_device(x):
         raise TypeError(f"{name} must be in host memory, got {type(x).__name__} on a CUDA device: copy it there first")
-    return np.asarray(x)
+    return numbers_of(x, name)
 
 
 def as_output(out: Any) -> View:

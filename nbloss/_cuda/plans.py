@@ -45,8 +45,9 @@ class Known(NamedTuple):
 
 
 def replay(
-    loss: Any, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any, *groups: Any
-) -> Any:
+    loss: Any, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any,
+    groups: tuple[Any, ...] = (),
+) -> Any:  # fmt: skip
     """Return the result of a call of `loss._evaluate`, or None where this must go its usual way."""
     if out is None:
         given: Any = y_true, y_pred, sample_weight
@@ -59,7 +60,8 @@ def replay(
         how, like, is_aligned, plan = loss.__dict__["_latest"][want]
     except KeyError:
         how = None
-    if how == (reduction, len(given), out.__class__ is tuple) and watched.is_idle:
+    # an array of words would be compared word by word
+    if reduction.__class__ is str and how == (reduction, len(given), out.__class__ is tuple) and watched.is_idle:
         addresses: list[int] = []
         bits, is_alike = 0, False
         try:
@@ -86,9 +88,12 @@ def replay(
 
 
 def _known_by(groups: Any) -> tuple[Any, ...] | None:
-    """Return what tells sizes of groups from others, or None where they are too many, or not in host memory."""
+    """Return what tells sizes of groups from others, or None where they are too many, or no array in host memory."""
     if type(groups) is list or type(groups) is tuple:
-        groups = np.array(groups)
+        try:
+            groups = np.array(groups)
+        except ValueError:  # it is ragged
+            return None
     if type(groups) is not np.ndarray or groups.size > KEPT_UP_TO:
         return None
     return groups.dtype, groups.shape, groups.tobytes()

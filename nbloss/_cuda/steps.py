@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import struct
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -49,7 +48,7 @@ class Plan:
     """
 
     __slots__ = (
-        "_apart", "_further", "_kept", "_launches", "_pack", "_result", "_rooms", "_seen", "_start", "_stream",
+        "_apart", "_further", "_kept", "_launches", "_result", "_rooms", "_seen", "_start", "_stream",
         "_words",
     )  # fmt: skip
 
@@ -65,15 +64,16 @@ class Plan:
                 slots.setdefault((number, offset), len(slots))
         self._further = list(slots)[count:]
         # the addresses of a call are written side by side, where the lists of arguments of all launches find them
-        self._words = (ctypes.c_uint64 * max(1, len(slots)))()
-        self._pack = struct.Struct(f"{len(slots)}Q").pack_into
+        self._words: Any = (ctypes.c_uint64 * len(slots))()
         base = ctypes.addressof(self._words)
         self._launches: list[tuple[Any, ...]] = []
         self._kept: list[Any] = [kept]
         for step in steps:
             at = {place: base + WORD * slots[number, offset] for place, number, offset in step.addresses}
             table, memory = laid_out(step.arguments, at)
-            self._launches.append((step.kernel.function, step.blocks, step.threads, step.room, step.stream, table))
+            self._launches.append(
+                (step.kernel.function, step.blocks, 1, 1, step.threads, 1, 1, step.room, step.stream, table, 0)
+            )
             self._kept += (memory, step.kernel)
         self._start = device.launcher()
         self._seen: list[int] = []  # the addresses of the last call that gives arrays to write to
@@ -95,11 +95,10 @@ class Plan:
         start = self._start
         with turn:
             if self._further:
-                self._pack(self._words, 0, *addresses, *[addresses[i] + offset for i, offset in self._further])
-            else:
-                self._pack(self._words, 0, *addresses)
-            for kernel, blocks, threads, room, stream, table in self._launches:
-                (error,) = start(kernel, blocks, 1, 1, threads, 1, 1, room, stream, table, 0)
+                addresses += [addresses[i] + offset for i, offset in self._further]
+            self._words[:] = addresses
+            for how in self._launches:
+                (error,) = start(*how)
                 if error:
                     refused(error)
         return out if self._result is None else self._result(out, rooms)

@@ -134,7 +134,7 @@ class Grouped(Loss):
     def _evaluate(
         self, want: str, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, out: Any, groups: Any = None
     ) -> Any:
-        result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out, groups)
+        result = replayed(self, want, y_true, y_pred, sample_weight, reduction, out, (groups,))
         if result is not None:
             return result
         _arrays.check_reduction(reduction)

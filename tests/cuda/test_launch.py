@@ -223,6 +223,12 @@ def test_what_is_wrong_is_seen_each_time() -> None:
             HUBER.gradient(there(np.zeros(9, F4)), z, out=out)
         with pytest.raises(TypeError, match="host memory"):
             HUBER.gradient(y, z, np.zeros(10, F4), out=out)
+    number = there(np.zeros(()))
+    for words in (["mean", "sum"], ["mean"], "mean"):
+        for _ in range(2):
+            assert HUBER.value(y, z, out=number) is number
+            with pytest.raises(ValueError, match="reduction must be 'mean', 'sum' or 'none', got "):
+                HUBER.value(y, z, reduction=np.array(words), out=number)
     far = there(np.zeros(10, F4))
     far.address = z.address + 40
     HUBER.gradient(y, z, out=far)
@@ -247,6 +253,8 @@ def test_groups_are_told_apart_and_waited_for_by_none(loss: Any, launches: Any) 
     assert len(loss._plans) == 2  # the third are the first ones again
     with pytest.raises(ValueError, match="sum to 50"):
         loss.gradient(y, z, groups=sizes[1:])
+    with pytest.raises(ValueError, match="groups must be an array or lists of one length, got a ragged list"):
+        loss.gradient(y, z, groups=[[25, 25], [0]])
     loss.gradient(y, z)
     assert standin.counts()["waits of the host"] == before
 
