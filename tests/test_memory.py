@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import pathlib
 import resource
 import tracemalloc
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import nbloss
+from nbloss._cpu import rooms
 from tests.cases import image, of_groups, of_sets, ordinary, pairs, rows
 
 
@@ -34,6 +36,31 @@ def test_nothing_is_allocated_for_outputs_that_are_given(size: int) -> None:
         finally:
             tracemalloc.stop()
         assert peak < 8 * size, "some objects of Python's, but no array"
+
+
+def test_room_is_kept_for_the_next_call_and_no_other() -> None:
+    n = 100_000
+    t, z, out = np.linspace(1, 2, n), np.linspace(-3, 3, n), (np.empty(n), np.empty(n))
+    events = np.arange(n) % 2
+
+    def call() -> None:
+        nbloss.Cox().gradient_and_hessian((t, events), z, out=out)
+
+    call()
+    tracemalloc.start()
+    try:
+        call()
+        assert tracemalloc.get_traced_memory()[1] < 24 * n, "of 64 bytes a row that it works with"
+    finally:
+        tracemalloc.stop()
+    with rooms.room_of(((n, 2), "f8"), ((n,), "u4")) as first, rooms.room_of(((n,), "f8")) as second:
+        assert [(a.shape, a.dtype) for a in first] == [((n, 2), np.float64), ((n,), np.uint32)]
+        for a, b in itertools.combinations([*first, *second], 2):
+            assert not np.shares_memory(a, b)
+        kept = first[0].ctypes.data
+    with rooms.room_of(((n,), "f8")) as third, rooms.room_of(((rooms.MOST,), "u1"), ((1,), "u1")):
+        assert kept in (third[0].ctypes.data, second[0].ctypes.data)
+    assert sum(room.size for room in rooms._kept) <= rooms.MOST
 
 
 def rows_of(loss: Any) -> Any:

@@ -21,6 +21,7 @@ from nbloss._cpu.grouped import CHUNKS, chunks_of, deliver, doubles, rows, threa
 from nbloss._cpu.pointwise import REALS
 from nbloss._cpu.radix import key_of, sort
 from nbloss._cpu.risks import BLOCK, after, backward, before, forward, gather, levels, tie_start
+from nbloss._cpu.rooms import room_of
 from nbloss._cpu.sums import total
 from nbloss._program import GroupProgram
 
@@ -29,10 +30,11 @@ STEPS = 32  # that a row takes, of those of a pair
 LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
 """The key of what does not count."""
 
-ITEM = np.dtype(np.uint32)
+KEY, ITEM = np.dtype(np.uint64), np.dtype(np.uint32)
 MOST = 1 << 31  # rows that items tell apart
 
 FLOATS, KEYS, ITEMS, INDICES = float64[::1], uint64[::1], uint32[::1], int64[::1]
+ROOM = types.Array(float64, 2, "C")
 READONLY, STARTS = types.Array(float64, 1, "C", readonly=True), types.Array(int64, 1, "C", readonly=True)
 
 
@@ -53,27 +55,33 @@ def run(
     divisor = float((events if w is None else weights[events & (weights != 0)]).sum()) if mean else 1.0
     made = rows(want, z, None, starts, outs, divisor, real)
     parallel = threads(STEPS * z.size)
-    keys, items = _sorted(np.ascontiguousarray(time, real_of(time.dtype)), events, weights, starts, parallel)
     key = "scanning", real, parallel
     kernel = program.kernels.get(key)
     if kernel is None:
         formula = inlined(program.formula)
         number = REALS[real]
         scores, out = types.Array(number, 1, "C", readonly=True), number[::1]
-        signature = KEYS, ITEMS, scores, READONLY, STARTS, float64, boolean, FLOATS, out, out
+        signature = KEYS, ITEMS, scores, READONLY, STARTS, float64, boolean, ROOM, FLOATS, out, out
         made_of: Any = _scanning(formula)
         kernel = compiled(made_of, signature, formula, "scanning", real, parallel=parallel)
         program.kernels[key] = kernel
-    kernel(
-        keys, items, made.z, weights, starts, made.scale, made.wants_value, made.values, made.gradient,
-        made.hessian,
-    )  # fmt: skip
+    n, rows_of_room = z.size, 6 if made.wants_value else 5  # see the constants of risks
+    times = np.ascontiguousarray(time, real_of(time.dtype))
+    with room_of(((rows_of_room, n), DOUBLE), *(((n,), dtype) for dtype in (KEY, ITEM) * 2)) as (room, *of_sort):
+        keys, items = _sorted(times, events, weights, starts, parallel, of_sort)
+        kernel(
+            keys, items, made.z, weights, starts, made.scale, made.wants_value, room, made.values, made.gradient,
+            made.hessian,
+        )  # fmt: skip
     deliver(made, divisor)
 
 
-def _sorted(time: Any, events: Any, w: Any, starts: Any, parallel: bool) -> tuple[Any, Any]:
-    """Return the keys of times, group by group in rising order, and items: see :func:`gather`."""
-    keys, items = np.empty(time.size, np.uint64), np.empty(time.size, ITEM)
+def _sorted(time: Any, events: Any, w: Any, starts: Any, parallel: bool, room: Sequence[Any]) -> tuple[Any, Any]:
+    """Return the keys of times, group by group in rising order, and items: see :func:`gather`.
+
+    They are in *room*, which has places for both, twice.
+    """
+    keys, items, spare_keys, spare_items = room
     sizes = np.diff(starts)
     large = np.flatnonzero(sizes > LARGE) if parallel else np.empty(0, np.int64)
     _kernel("taking", parallel, time.dtype)(
@@ -85,7 +93,6 @@ def _sorted(time: Any, events: Any, w: Any, starts: Any, parallel: bool) -> tupl
         _kernel("ordering", parallel)(keys, items, starts, bounds, LARGE if parallel else max(1, time.size))
     if large.size:
         together = ordered._step(sort, DOUBLE, ITEM)
-        spare_keys, spare_items = np.empty_like(keys), np.empty_like(items)
         for g in large:
             some = slice(starts[g], starts[g + 1])
             found = together(keys[some], items[some], spare_keys[some], spare_items[some], ordered._chunks())
@@ -137,14 +144,13 @@ def _ordering(keys, items, starts, bounds, most):  # type: ignore[no-untyped-def
 
 def _scanning(f: Any) -> Any:
     def kernel(  # type: ignore[no-untyped-def]
-        keys, items, z, w, starts, scale, wants_value, values, gradient, hessian
+        keys, items, z, w, starts, scale, wants_value, room, values, gradient, hessian
     ):
         n, groups = keys.size, starts.size - 1
         blocks = (n + BLOCK - 1) // BLOCK
         bounds = np.empty(blocks + 1, np.int64)
         bounds[blocks] = n
         nans = np.zeros(groups, np.int64)
-        room = np.empty((6 if wants_value else 5, n))  # see the constants of risks
         found = np.empty((6, blocks + 1))
         for b in prange(blocks):
             bounds[b] = tie_start(keys, starts, b * BLOCK)
