@@ -42,7 +42,7 @@ def count(loss: Pointwise, want: str, dtype: str) -> _common.Row:
     real = np.dtype(dtype)
     kernel = kernel_for(loss._program._replace(kernels={}), want, real, real, None, 1)
     found = [loop for text in kernel.inspect_asm().values() for loop in loops(text)]
-    writes = re.compile(r"vmov[ua]p[sd]\s+%([xyz]mm)\d+, [^%]*\(")
+    writes = re.compile(r"vmov[ua]p[sd]\s+%([xyz]mm)\d+, [^%]*\((?!%rsp\))")  # what has no index is a register's
 
     def stores(loop: list[str]) -> list[int]:
         return [WIDEST[match[1]] for x in loop if (match := writes.match(x))]

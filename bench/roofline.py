@@ -1,13 +1,15 @@
 """Every pointwise loss beside the speed of memory: each output, dtype and form, with and without weights.
 
-Writes ``results/roofline.csv`` and, with ``--report``, the chart ``results/roofline.png`` and ``.svg`` and how many
-goals are met into ``results/roofline.md``. Compiling takes most of the time, so ``--compile`` does that alone;
-``--part 2/6`` measures a share of the losses, and ``--outputs mean`` some outputs: rows of others are kept.
+Writes ``results/roofline.csv`` and, with ``--report``, the chart ``results/roofline.png`` and ``.svg``, how many goals
+are met and what bounds the others into ``results/roofline.md``. Compiling takes most of the time, so ``--compile`` does
+that alone; ``--part 2/6`` measures a share of the losses, and ``--outputs mean`` some outputs: rows of others are kept.
+The column "code" has the fingerprint of the sources that a row was measured with.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
 import csv
 import itertools
 import statistics
@@ -19,11 +21,10 @@ import numba
 from tqdm import tqdm
 
 import nbloss
-from nbloss import _roofline
+from nbloss import _compile, _roofline
 
 FILE = _common.RESULTS / "roofline.csv"
 FAST = 50  # GB/s of the loop beside a loss, from which on the notes count memory as fast
-BEGIN, END = "<!-- goals: written by bench/roofline.py --report -->", "<!-- end of goals -->"
 CASES = {_common.brief(loss): loss for loss in _roofline.cases()}
 
 
@@ -40,7 +41,7 @@ def settings(outputs: Sequence[str], plain: bool) -> Iterator[dict[str, Any]]:
             yield {"output": output, "dtype": dtype, "weights": _roofline.other(dtype), "form": "direct"}
 
 
-def row(found: _roofline.Measurement) -> _common.Row:
+def row(found: _roofline.Measurement, in_caches: float) -> _common.Row:
     return {
         "loss": _common.brief(found.loss),
         "output": found.output,
@@ -53,6 +54,7 @@ def row(found: _roofline.Measurement) -> _common.Row:
         "memory, GB/s": 1e-9 * found.bytes / found.memory,
         "ratio": found.ratio,
         "goal": found.goal or "",
+        "in caches, ms": 1e3 * in_caches * found.elements,
     }
 
 
@@ -63,7 +65,8 @@ def setting(row: _common.Row) -> tuple[str, ...]:
 
 def write(rows: list[_common.Row]) -> None:
     """Write *rows* in place of those of the same losses and settings, in the order of the cases."""
-    rows = [_common.rounded(x) | _common.environment() for x in rows]
+    place = _common.environment() | {"code": _compile.fingerprint()}
+    rows = [_common.rounded(x) | place for x in rows]
     new = {setting(x) for x in rows}
     old = _common.read("roofline") if FILE.exists() else []
     rows += [x for x in old if setting(x) not in new and x["loss"] in CASES]
@@ -106,14 +109,61 @@ def goals(rows: Sequence[dict[str, str]]) -> str:
     return _common.table(head, lines)
 
 
+def missed(rows: Sequence[dict[str, str]]) -> str:
+    """Return a table of the losses that miss a goal: how far arithmetic alone takes them, and of how much of it."""
+    counts: dict[tuple[str, ...], dict[str, str]]
+    counts = {(x["loss"], x["output"], x["dtype"]): x for x in _common.read("bounds")}
+    cells: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for x in rows:
+        if x["goal"] and float(x["ratio"]) > float(x["goal"]):
+            cells.setdefault((x["loss"], x["output"], x["dtype"]), []).append(x)
+    lines = []
+    for key, found in cells.items():
+        ratios = [float(x["ratio"]) for x in found]
+        shares = [float(x["in caches, ms"]) / float(x["ms"]) for x in found if x["in caches, ms"]]
+        count = counts.get(key, {})
+        lines.append(
+            [
+                f"`{key[0]}`",
+                *key[1:],
+                len(found),
+                _span(ratios),
+                _span(shares),
+                count.get("vector instructions", ""),
+                count.get("multiply", ""),
+                count.get("divide or root", ""),
+            ]
+        )
+    head = ["loss", "output", "dtype", "rows that miss", "ratios", "arithmetic alone, of the time"]
+    return _common.table([*head, "vector instructions", "multiply", "divide or root"], lines)
+
+
+def code(rows: Sequence[dict[str, str]]) -> str:
+    """Return a table of what was measured with which sources."""
+    counts = collections.Counter((x["code"] or "earlier", x["date"], x["output"]) for x in rows)
+    return _common.table(["code", "date", "output", "rows"], [[*key, count] for key, count in counts.items()])
+
+
+def _span(numbers: Sequence[float]) -> str:
+    low, high = (f"{end(numbers):.2f}" if numbers else "" for end in (min, max))
+    return low if low == high else f"{low} to {high}"
+
+
 def report(rows: Sequence[dict[str, str]]) -> None:
-    """Draw the chart, and write how many goals are met into its place in the notes."""
+    """Draw the chart, and write the tables into their places in the notes."""
     from _chart import draw
 
     draw(rows, _common.RESULTS / "roofline")
     notes = _common.RESULTS / "roofline.md"
-    before, _, rest = notes.read_text().partition(BEGIN)
-    notes.write_text(f"{before}{BEGIN}\n{goals(rows)}{END}{rest.partition(END)[2]}")
+    text = notes.read_text()
+    for make in (goals, missed, code):
+        begin, end = (
+            f"<!-- {make.__name__}: written by bench/roofline.py --report -->\n",
+            f"<!-- end of {make.__name__} -->",
+        )
+        before, found, rest = text.partition(begin)
+        text = f"{before}{begin}{make(rows)}{end}{rest.partition(end)[2]}" if found else text
+    notes.write_text(text)
 
 
 def main() -> None:
@@ -132,16 +182,20 @@ def main() -> None:
         return
     numba.set_num_threads(_common.THREADS)
     nbloss.set_num_threads(_common.THREADS)
+    for loop in (_roofline._moved, _roofline._dotted):
+        loop.enable_caching()  # or every part would compile them again
     part, parts = map(int, arguments.part.split("/"))
     losses = [loss for name, loss in CASES.items() if arguments.only in name]
     losses = losses[len(losses) * (part - 1) // parts : len(losses) * part // parts]
     is_short = arguments.quick or arguments.compile
     size, rounds = (1 << 22, 1) if is_short else (1 << 26, arguments.rounds)
-    rows = [
-        row(_roofline.measure(loss, **setting, size=size, rounds=3 if arguments.quick else rounds))
-        for loss in tqdm(losses)
-        for setting in settings(arguments.outputs.split(","), arguments.plain)
-    ]
+    rows = []
+    for loss, setting in tqdm(
+        [(x, y) for x in losses for y in settings(arguments.outputs.split(","), arguments.plain)]
+    ):
+        found = _roofline.measure(loss, **setting, size=size, rounds=3 if arguments.quick else rounds)
+        if not arguments.compile:
+            rows.append(row(found, _roofline.in_caches(loss, **setting)))
     if arguments.quick:
         print(_common.table(list(rows[0]), [list(_common.rounded(x).values()) for x in rows]))
     elif not arguments.compile:

@@ -23,6 +23,7 @@ from nbloss.families.pointwise import Pointwise
 from nbloss.loss import REAL, UNIT, Interval
 
 BLOCK = 512  # as in the kernels
+IN_CACHES = 1 << 18, 1 << 19  # bytes of predictions: enough for threads, and all arrays together fit into the caches
 
 OUTPUTS = {
     "gradient_and_hessian": "gh",
@@ -157,6 +158,24 @@ def measure(
     rounds : int, default=9
         How often each is timed, in turn; the medians count.
     """
+    work, memory, n, moved = _ways(loss, output, dtype, weights, form, size)
+    return Measurement(loss, output, dtype, weights, form, n, moved, *beside(work, memory, rounds))
+
+
+def in_caches(loss: Pointwise, output: str, dtype: str, weights: str | None = None, form: str = "direct") -> float:
+    """Return the seconds that an element takes where all arrays lie in the caches: what memory does not bound.
+
+    It is the difference between two lengths, so that what a call takes by itself is not counted.
+    """
+    (short, _, few, _), (long, _, many, _) = (_ways(loss, output, dtype, weights, form, size) for size in IN_CACHES)
+    found = interleaved({"short": short, "long": long}, 200)
+    return (found["long"] - found["short"]) / (many - few)
+
+
+def _ways(
+    loss: Pointwise, output: str, dtype: str, weights: str | None, form: str, size: int
+) -> tuple[Callable[[], object], Callable[[], object], int, int]:
+    """Return the call of *loss*, the loop beside it, the number of elements, and the bytes that each moves."""
     n = size // np.dtype(dtype).itemsize
     target = other(dtype) if form == "mixed" else dtype
     z = _sample(loss.domain.prediction, dtype, n, 0)
@@ -183,8 +202,7 @@ def measure(
     method = loss.value if output == "mean" else getattr(loss, output)
     y_true = targets[0] if more is None else tuple(targets)
     moved = sum(a.nbytes for a in (y, z, more, w, *arrays) if a is not None)
-    times = beside(lambda: method(y_true, *given, **options), memory, rounds)
-    return Measurement(loss, output, dtype, weights, form, n, moved, *times)
+    return lambda: method(y_true, *given, **options), memory, n, moved
 
 
 def other(dtype: str) -> str:
@@ -200,7 +218,7 @@ def _second_target(loss: Pointwise, y: Any) -> Any:
     return y + more if isinstance(loss, nbloss.AFT) else more + more.dtype.type(0.5)
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=64)
 def _sample(interval: Interval, dtype: str, n: int, seed: int) -> Any:
     """Return *n* numbers of an interval, over a few units around 0 if it is not bounded."""
     rng = np.random.default_rng(seed)
@@ -214,7 +232,7 @@ def _sample(interval: Interval, dtype: str, n: int, seed: int) -> Any:
     return numbers.astype(dtype)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=16)
 def _room(dtype: str, n: int, number: int) -> Any:
     return np.ones(n, dtype)
 
