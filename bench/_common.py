@@ -57,10 +57,13 @@ def rounded(row: Row) -> Row:
     return {name: f"{x:.4g}" if isinstance(x, float) else x for name, x in row.items()}
 
 
-def write(name: str, rows: Sequence[Row]) -> None:
-    """Write *rows* and the environment to ``results/name.csv``, and a table to ``results/name.md``."""
+def write(name: str, rows: Sequence[Row], **more: Any) -> None:
+    """Write *rows* and the environment to ``results/name.csv``, and a table to ``results/name.md``.
+
+    What is told in *more* takes the place of what :func:`environment` says.
+    """
     RESULTS.mkdir(exist_ok=True)
-    place = environment()
+    place = environment() | more
     with (RESULTS / f"{name}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [*rows[0], *place], lineterminator="\n")
         writer.writeheader()

@@ -2,7 +2,9 @@
 
 ``python bench/beside.py`` writes results/beside.csv and .md: gradient and Hessian of Huber, written to arrays that are
 given, in turn with the same of scikit-learn, or with a round of XGBoost on 10 000 rows, which waits where two OpenMPs
-are at odds. Each way is a process of its own.
+are at odds. Each way is a process of its own, and the ways come in turn; each time is also divided by what it is where
+nbloss has one thread. What nbloss does by itself is "tbb" where that is installed, else "the same OpenMP", else "one
+thread"; "the trap" is what it was before: threads of a second OpenMP, which wait for the next call.
 """
 
 from __future__ import annotations
@@ -23,33 +25,40 @@ from nbloss import _openmp, _parallel
 
 WAYS = {
     "alone": "one thread",
-    "apart": "threads of an OpenMP of its own",
+    "trap": "the trap",
+    "apart": "threads of a second OpenMP, ended after each call",
     "shared": "the same OpenMP",
     "tbb": "tbb",
 }
+NEIGHBOURS = ("scikit-learn", "XGBoost")
 SIZES = (1 << 16, 1 << 18, 1 << 20, 1 << 21, 1 << 22)
 LOSS = nbloss.Huber(delta=1.5)
 
 
-def main(threads: int = 4) -> None:
+def main(threads: int = 4, rounds: int = 3) -> None:
     """Measure and write the table."""
-    rows = []
-    for neighbour in ("scikit-learn", "XGBoost"):
-        for way in WAYS:
-            layer = "tbb" if way == "tbb" else "omp"
-            settings = os.environ | {"NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": str(threads)}
-            done = subprocess.run(
-                [sys.executable, __file__, neighbour, way, str(threads)], env=settings, stdout=subprocess.PIPE,
-                text=True, check=True,
-            )  # fmt: skip
-            for line in done.stdout.splitlines():
-                size, ours, theirs = line.split()
-                rows.append(
-                    {"elements": int(size), "beside": neighbour, "nbloss by": WAYS[way], "nbloss, ms": float(ours),
-                     "the other, ms": float(theirs)}
+    times: dict[tuple[str, str, int], list[list[float]]] = {}
+    for _ in range(rounds):
+        for neighbour in NEIGHBOURS:
+            for way in WAYS:
+                layer = "tbb" if way == "tbb" else "omp"
+                settings = os.environ | {"NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": str(threads)}
+                done = subprocess.run(
+                    [sys.executable, __file__, neighbour, way, str(threads)], env=settings, stdout=subprocess.PIPE,
+                    text=True, check=True,
                 )  # fmt: skip
-    place = _common.environment() | {"threads": threads}
-    _common.write("beside", [row | place for row in rows])
+                for line in done.stdout.splitlines():
+                    count, *both = line.split()
+                    times.setdefault((neighbour, way, int(count)), []).append([float(x) for x in both])
+    medians = {key: [statistics.median(x) for x in zip(*found, strict=True)] for key, found in times.items()}
+    rows = []
+    for (neighbour, way, size), (ours, theirs) in medians.items():
+        alone = medians[neighbour, "alone", size]
+        rows.append(
+            {"elements": size, "beside": neighbour, "nbloss by": WAYS[way], "nbloss, ms": ours, "the other, ms": theirs,
+             "nbloss, times one thread": ours / alone[0], "the other, times": theirs / alone[1]}
+        )  # fmt: skip
+    _common.write("beside", rows, threads=threads)
 
 
 def measure(neighbour: str, way: str, threads: int) -> None:
@@ -57,9 +66,11 @@ def measure(neighbour: str, way: str, threads: int) -> None:
     theirs = of_scikit_learn(threads) if neighbour == "scikit-learn" else of_xgboost(threads)
     if way == "alone":
         nbloss.set_num_threads(1)
-    elif way == "apart":
+    elif way in ("apart", "trap"):
         _openmp._opened = lambda: None
         _parallel.BESIDE_OPENMP = 0
+        if way == "trap":
+            _openmp.end_threads = lambda: None
     for size in SIZES:
         y, z = (np.random.default_rng(seed).normal(size=size) for seed in range(2))
         gradient, hessian = np.empty(size), np.empty(size)
@@ -96,7 +107,7 @@ def of_xgboost(threads: int) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
+    if len(sys.argv) > 3:
         measure(sys.argv[1], sys.argv[2], int(sys.argv[3]))
     else:
         main(*map(int, sys.argv[1:]))
