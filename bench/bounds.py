@@ -1,27 +1,32 @@
-"""What bounds the losses that memory does not: the instructions of their innermost loops, from the assembly.
+"""What bounds the losses that memory does not: the instructions of their innermost loops, and what these take alone.
 
 Writes ``results/bounds.csv``: vector instructions for each vector of inputs, how many of them multiply (at most one a
 cycle for 512 bits on many processors), and how many divide or take a root. The loop that adds up the values of a
-mean is not counted; it has two instructions a vector in float64 and four in float32.
+mean is not counted; it has two instructions a vector in float64 and four in float32. With ``--time`` it adds how long
+one thread takes for 64 bytes of predictions where all arrays lie in the first cache, by the kernels that were compiled
+for counting; that is a run of its own, since nothing else should run beside it.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
+import time
 
 import _common
 import numpy as np
 from tqdm import tqdm
 
-import nbloss._compile
-from nbloss import _roofline
+from nbloss import _compile, _roofline
 from nbloss._cpu.pointwise import kernel_for
 from nbloss.families.pointwise import Pointwise
 
-nbloss._compile.cache_folder = lambda: None  # type: ignore[assignment]  # what is loaded has no assembly to look at
-
 VECTOR = re.compile(r"%[xyz]mm\d")
 WIDEST = {"zmm": 64, "ymm": 32, "xmm": 16}
+SIZES = 1 << 11, 1 << 12  # bytes of the predictions, so few that all arrays fit into the first cache
+KEYS = ("loss", "output", "dtype", "bytes a vector", "vector instructions")
+KINDS = {"multiply": r"vfn?m|vmul", "divide or root": r"vdiv|vsqrt"}
+COLUMN = "ns a vector"
 
 
 def loops(assembly: str) -> list[list[str]]:
@@ -54,7 +59,6 @@ def count(loss: Pointwise, want: str, dtype: str) -> _common.Row:
     width = max(stores(hot))
     vectors = sum(stores(hot)) / (len(want) * width)
     of_vectors = [x for x in hot if VECTOR.search(x)]
-    kinds = {"multiply": r"vfn?m|vmul", "divide or root": r"vdiv|vsqrt"}
     row = {
         "loss": _common.brief(loss),
         "output": "mean" if want == "s" else "gradient_and_hessian",
@@ -62,16 +66,36 @@ def count(loss: Pointwise, want: str, dtype: str) -> _common.Row:
         "bytes a vector": width,
         "vector instructions": len(of_vectors) / vectors,
     }
-    return row | {name: sum(bool(re.match(kind, x)) for x in of_vectors) / vectors for name, kind in kinds.items()}
+    return row | {name: sum(bool(re.match(kind, x)) for x in of_vectors) / vectors for name, kind in KINDS.items()}
+
+
+def nanoseconds(loss: Pointwise, output: str, dtype: str) -> float:
+    """Return how long one thread takes for 64 bytes of predictions in the first cache, the best of many."""
+    short, long = (_roofline.ways(loss, output, dtype, None, "direct", size)[0] for size in SIZES)
+    best = {short: float("inf"), long: float("inf")}
+    for call in best:
+        call()
+    for _ in range(300):
+        for call in best:
+            start = time.perf_counter_ns()
+            for _ in range(8):
+                call()
+            best[call] = min(best[call], (time.perf_counter_ns() - start) / 8)
+    return 64 * (best[long] - best[short]) / (SIZES[1] - SIZES[0])  # what a call itself takes is in both
 
 
 def main() -> None:
-    rows = [
-        count(loss, want, dtype)
-        for loss in tqdm(_roofline.cases())
-        for want in ("gh", "s")
-        for dtype in ("float64", "float32")
-    ]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--time", action="store_true", help="add the times to what was counted before")
+    cases = {_common.brief(loss): loss for loss in _roofline.cases()}
+    if parser.parse_args().time:
+        counted = [{k: x[k] for k in (*KEYS, *KINDS)} for x in _common.read("bounds") if x["loss"] in cases]
+        times = [nanoseconds(cases[x["loss"]], x["output"], x["dtype"]) for x in tqdm(counted)]
+        rows = [x | {COLUMN: t} for x, t in zip(counted, times, strict=True)]
+    else:
+        _compile._DiskCache.load_overload = lambda *_: None  # type: ignore[method-assign]  # what is loaded has no assembly
+        settings = [(loss, want, d) for loss in cases.values() for want in ("gh", "s") for d in ("float64", "float32")]
+        rows = [count(*setting) for setting in tqdm(settings)]
     _common.write("bounds", rows)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import _common
 import numba
+import numpy as np
 from tqdm import tqdm
 
 import nbloss
@@ -41,7 +42,7 @@ def settings(outputs: Sequence[str], plain: bool) -> Iterator[dict[str, Any]]:
             yield {"output": output, "dtype": dtype, "weights": _roofline.other(dtype), "form": "direct"}
 
 
-def row(found: _roofline.Measurement, in_caches: float) -> _common.Row:
+def row(found: _roofline.Measurement) -> _common.Row:
     return {
         "loss": _common.brief(found.loss),
         "output": found.output,
@@ -54,7 +55,6 @@ def row(found: _roofline.Measurement, in_caches: float) -> _common.Row:
         "memory, GB/s": 1e-9 * found.bytes / found.memory,
         "ratio": found.ratio,
         "goal": found.goal or "",
-        "in caches, ms": 1e3 * in_caches * found.elements,
     }
 
 
@@ -110,7 +110,7 @@ def goals(rows: Sequence[dict[str, str]]) -> str:
 
 
 def missed(rows: Sequence[dict[str, str]]) -> str:
-    """Return a table of the losses that miss a goal: how far arithmetic alone takes them, and of how much of it."""
+    """Return a table of the losses that miss a goal, with what they take where memory bounds nothing."""
     counts: dict[tuple[str, ...], dict[str, str]]
     counts = {(x["loss"], x["output"], x["dtype"]): x for x in _common.read("bounds")}
     cells: dict[tuple[str, ...], list[dict[str, str]]] = {}
@@ -119,23 +119,21 @@ def missed(rows: Sequence[dict[str, str]]) -> str:
             cells.setdefault((x["loss"], x["output"], x["dtype"]), []).append(x)
     lines = []
     for key, found in cells.items():
-        ratios = [float(x["ratio"]) for x in found]
-        shares = [float(x["in caches, ms"]) / float(x["ms"]) for x in found if x["in caches, ms"]]
         count = counts.get(key, {})
+        alone = [_alone(x, count) / float(x["memory, ms"]) for x in found if "ns a vector" in count]
+        ratios = [float(x["ratio"]) for x in found]
+        kinds = ("vector instructions", "multiply", "divide or root")
         lines.append(
-            [
-                f"`{key[0]}`",
-                *key[1:],
-                len(found),
-                _span(ratios),
-                _span(shares),
-                count.get("vector instructions", ""),
-                count.get("multiply", ""),
-                count.get("divide or root", ""),
-            ]
+            [f"`{key[0]}`", *key[1:], len(found), _span(ratios), _span(alone), *(count.get(kind, "") for kind in kinds)]
         )
-    head = ["loss", "output", "dtype", "rows that miss", "ratios", "arithmetic alone, of the time"]
-    return _common.table([*head, "vector instructions", "multiply", "divide or root"], lines)
+    head = ["loss", "output", "dtype", "rows that miss", "ratios", "in the caches", "instructions a vector", "multiply"]
+    return _common.table([*head, "divide or root"], lines)
+
+
+def _alone(row: dict[str, str], count: dict[str, str]) -> float:
+    """Return the milliseconds that a row would take if all its vectors lay in the caches."""
+    size = int(row["elements"]) * np.dtype(row["dtype"]).itemsize
+    return 1e-6 * size / 64 / int(row["threads"]) * float(count["ns a vector"])
 
 
 def code(rows: Sequence[dict[str, str]]) -> str:
@@ -195,7 +193,7 @@ def main() -> None:
     ):
         found = _roofline.measure(loss, **setting, size=size, rounds=3 if arguments.quick else rounds)
         if not arguments.compile:
-            rows.append(row(found, _roofline.in_caches(loss, **setting)))
+            rows.append(row(found))
     if arguments.quick:
         print(_common.table(list(rows[0]), [list(_common.rounded(x).values()) for x in rows]))
     elif not arguments.compile:

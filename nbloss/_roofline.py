@@ -23,7 +23,6 @@ from nbloss.families.pointwise import Pointwise
 from nbloss.loss import REAL, UNIT, Interval
 
 BLOCK = 512  # as in the kernels
-IN_CACHES = 1 << 18, 1 << 19  # bytes of predictions: enough for threads, and all arrays together fit into the caches
 
 OUTPUTS = {
     "gradient_and_hessian": "gh",
@@ -158,21 +157,11 @@ def measure(
     rounds : int, default=9
         How often each is timed, in turn; the medians count.
     """
-    work, memory, n, moved = _ways(loss, output, dtype, weights, form, size)
+    work, memory, n, moved = ways(loss, output, dtype, weights, form, size)
     return Measurement(loss, output, dtype, weights, form, n, moved, *beside(work, memory, rounds))
 
 
-def in_caches(loss: Pointwise, output: str, dtype: str, weights: str | None = None, form: str = "direct") -> float:
-    """Return the seconds that an element takes where all arrays lie in the caches: what memory does not bound.
-
-    It is the difference between two lengths, so that what a call takes by itself is not counted.
-    """
-    (short, _, few, _), (long, _, many, _) = (_ways(loss, output, dtype, weights, form, size) for size in IN_CACHES)
-    found = interleaved({"short": short, "long": long}, 200)
-    return (found["long"] - found["short"]) / (many - few)
-
-
-def _ways(
+def ways(
     loss: Pointwise, output: str, dtype: str, weights: str | None, form: str, size: int
 ) -> tuple[Callable[[], object], Callable[[], object], int, int]:
     """Return the call of *loss*, the loop beside it, the number of elements, and the bytes that each moves."""

@@ -187,7 +187,7 @@ def _filling(f: Any, choices: Any, bounds: Any, real: Any) -> Any:
         chunk = CHUNK + blocks // 256
         for c in prange((blocks + chunk - 1) // chunk):
             room = room_beside(y, real)
-            values, gradients, hessians = room_for(value), room_for(gradient), room_for(hessian)
+            values, gradients, hessians = room_for(value, z, 24), room_for(gradient, z, 12), room_for(hessian, z, 36)
             for b in range(c * chunk, min(blocks, (c + 1) * chunk)):
                 first = max(0, b * BLOCK - lead)
                 last = min(n, (b + 1) * BLOCK - lead)

@@ -21,19 +21,32 @@ STREAM_FROM = 1 << 24
 """Bytes of a result from which on it is poured out; what is smaller may well be found in the caches by its reader."""
 
 LINE = 64  # bytes
+PAGE = 4096
 
 
 @intrinsic
-def room_for(context: Any, a: Any) -> Any:
-    """Return a scratch for a block of the result *a* on the stack of the caller, or None where there is no result."""
+def room_for(context: Any, a: Any, z: Any, lines: Any) -> Any:
+    """Return a scratch for a block of the result *a* on the stack of the caller, or None where there is no result.
+
+    It begins so many lines after *z* does, but for whole pages. Processors compare the lower 12 bits of addresses
+    first: where a scratch lies just before or after an input, what is loaded waits for what was stored. Left to chance,
+    that cost 4 to 12 % of the time of gradients and Hessians in float64.
+    """
     if a is types.none:
-        return types.none(a), no_value
+        return types.none(a, z, lines), no_value
     kind = types.Array(a.dtype, 1, "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return on_stack(context, builder, kind, BLOCK)
+        size = a.dtype.bitwidth // 8
+        base = context.make_array(kind)(context, builder, on_stack(context, builder, kind, BLOCK + PAGE // size)).data
+        first = context.make_array(z)(context, builder, arguments[1]).data
+        wanted = builder.add(builder.ptrtoint(first, cgutils.intp_t), builder.mul(arguments[2], cgutils.intp_t(LINE)))
+        shift = builder.sub(wanted, builder.ptrtoint(base, cgutils.intp_t))
+        shift = builder.and_(shift, cgutils.intp_t(PAGE - LINE))
+        place = builder.gep(base, [builder.udiv(shift, cgutils.intp_t(size))])
+        return borrowed(context, builder, kind, place, cgutils.intp_t(BLOCK))
 
-    return kind(a), generate
+    return kind(a, z, types.intp), generate
 
 
 @intrinsic
@@ -119,7 +132,7 @@ def settle(context: Any) -> Any:
 
 if config.DISABLE_JIT:  # the same in Python, where nothing is poured out
 
-    def _room_for(a: Any) -> None:
+    def _room_for(a: Any, z: Any, lines: int) -> None:
         return None
 
     def _lead_of(a: Any) -> int:
