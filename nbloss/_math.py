@@ -259,8 +259,12 @@ def softplus(x: Real) -> Real:
 
 def lean_sigmoids(z: Real) -> tuple[Real, Real]:
     """Return what :func:`sigmoids` does, within 3 instead of 1.5 ulp, and 0 for subnormal numbers: at half the cost."""
+    return sigmoids_of(z, exp_minus(abs(z)))
+
+
+def sigmoids_of(z: Real, e: Real) -> tuple[Real, Real]:
+    """Return what :func:`lean_sigmoids` does, given ``e = exp(-abs(z))``."""
     one = type(z)(1)
-    e = exp_minus(abs(z))
     larger = one / (one + e)
     larger = fma(larger, fma(-larger, e, one - larger), larger)  # one step of Newton's: 1 - larger is exact
     smaller = e * larger

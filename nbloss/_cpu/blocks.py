@@ -93,18 +93,18 @@ def _parts(numbers: Any, first: int, last: int) -> Any:
     return lambda numbers, first, last: (numbers[0], *parts(numbers[1:], first, last))
 
 
-def numbers_at(numbers: Any, i: Any) -> Any:
-    """Return the tuple *numbers* with the element *i* of each vector in it, and the rest as it is."""
-    return tuple(x[i] if isinstance(x, np.ndarray) else x for x in numbers)
+def numbers_at(numbers: Any, i: Any, real: Any) -> Any:
+    """Return the tuple *numbers* with the element *i* of each vector in it, as *real*, and the rest as it is."""
+    return tuple(real(x[i]) if isinstance(x, np.ndarray) else x for x in numbers)
 
 
 @overload(numbers_at, strict=False)  # strict would compare annotations too
-def _numbers_at(numbers: Any, i: Any) -> Any:
+def _numbers_at(numbers: Any, i: Any, real: Any) -> Any:
     if not any(isinstance(x, types.Array) for x in numbers):
-        return lambda numbers, i: numbers
+        return lambda numbers, i, real: numbers
     if isinstance(numbers[0], types.Array):
-        return lambda numbers, i: (numbers[0][i], *numbers_at(numbers[1:], i))
-    return lambda numbers, i: (numbers[0], *numbers_at(numbers[1:], i))
+        return lambda numbers, i, real: (real(numbers[0][i]), *numbers_at(numbers[1:], i, real))
+    return lambda numbers, i, real: (numbers[0], *numbers_at(numbers[1:], i, real))
 
 
 # A loop is vectorised for the widest type in it: one number of 64 bits halves the speed of all arithmetic in 32 bits.
@@ -185,7 +185,7 @@ def fill(
 ) -> None:  # fmt: skip
     """Write the weighted values, gradients and Hessians of a block, computed as *real*, into those arrays given."""
     for i in range(z.size):
-        v, g, h = evaluate(f, choices, bounds, numbers_at(numbers, i), real(y[i]), real(z[i]))
+        v, g, h = evaluate(f, choices, bounds, numbers_at(numbers, i, real), real(y[i]), real(z[i]))
         if value is not None:
             value[i] = weighed_at_once(v, w, i)
         if gradient is not None:

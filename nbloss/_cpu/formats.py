@@ -48,6 +48,8 @@ class Constants(NamedTuple):
     """0 as it comes from :func:`exponent_and_mantissa`."""
     fraction_high: float
     """Some number so high that the exp of its negative times 2^69 would be subnormal, but 2^k has a place."""
+    tanh_high: float
+    """Some number from which on tanh is 1."""
     power_low: float
     """Some number so low that 2 to the power of it is 0 ..."""
     power_high: float
@@ -71,6 +73,7 @@ CONSTANTS = {
         largest=2.0**128 - 2.0**104,
         log_shift=2.0**23 + 127,
         fraction_high=136.0,
+        tanh_high=10.0,
         power_low=-152.0,
         power_high=129.0,
         third_hi=0.9617967,
@@ -89,6 +92,7 @@ CONSTANTS = {
         largest=sys.float_info.max,
         log_shift=2.0**52 + 1023,
         fraction_high=757.0,
+        tanh_high=20.0,
         power_low=-1080.0,
         power_high=1025.0,
         third_hi=0.9617966939259756,
@@ -303,19 +307,22 @@ def times_2_64(context: Any, x: Any) -> Any:
 
 @intrinsic
 def exponent_and_centred_mantissa(context: Any, x: Any) -> Any:
-    """Return (k + log_shift, m), where x = 2^k m and sqrt(1/2) <= m < sqrt(2), for positive normal x."""
+    """Return (k, m), where x = 2^k m and sqrt(1/2) <= m < sqrt(2), for positive normal x."""
     fraction, bias = FORMATS[x]
     one = bias << fraction
     least = {types.float32: 0x3F3504F3, types.float64: 0x3FE6A09E667F3BCD}[x]  # sqrt(1/2)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         real, integer = arguments[0].type, ir.IntType(x.bitwidth)
-        moved = builder.add(builder.bitcast(arguments[0], integer), integer(one - least))
-        shifted = builder.or_(builder.lshr(moved, integer(fraction)), integer((bias + fraction) << fraction))
+        moved = builder.sub(builder.bitcast(arguments[0], integer), integer(least))
         mantissa = builder.add(builder.and_(moved, integer((1 << fraction) - 1)), integer(least))
-        return context.make_tuple(
-            builder, signature.return_type, [builder.bitcast(part, real) for part in (shifted, mantissa)]
-        )
+        if x == types.float32:  # which all processors convert packed
+            k = builder.sitofp(builder.ashr(moved, integer(fraction)), real)
+        else:
+            exponent = builder.lshr(builder.add(moved, integer(one)), integer(fraction))
+            shifted = builder.bitcast(builder.or_(exponent, integer((bias + fraction) << fraction)), real)
+            k = builder.fsub(shifted, ir.Constant(real, CONSTANTS[x].log_shift))
+        return context.make_tuple(builder, signature.return_type, [k, builder.bitcast(mantissa, real)])
 
     return types.UniTuple(x, 2)(x), generate
 

@@ -283,11 +283,10 @@ def log1p_fraction_words(p: Any, p_lost: Any, q: Any, q_lost: Any) -> Any:
 def log2(x: Any) -> Any:
     real, c = type(x), constants(x)
     subnormal = x < c.smallest_normal
-    shifted, m = exponent_and_centred_mantissa(select(subnormal, times_2_64(x), x))
-    k = shifted - c.log_shift
+    k, m = exponent_and_centred_mantissa(select(subnormal, x * real(2.0**64), x))
     k = select(subnormal, k - real(64), k)
     f = m - real(1)
-    s = f / (real(2) + f)
+    s = f / (m + real(1))
     z = s * s
     rest = s * _fma(z, log_tail(z), -f)  # as in _log_of_parts
     return _log_at_edges(x, k + _fma(f, c.log2_e, rest * c.log2_e))
@@ -302,8 +301,7 @@ def _log2_words(x: Any) -> Any:
     """
     real, c, one, three = type(x), constants(x), type(x)(1), type(x)(3)
     subnormal = x < c.smallest_normal
-    shifted, m = exponent_and_centred_mantissa(select(subnormal, times_2_64(x), x))
-    k = shifted - c.log_shift
+    k, m = exponent_and_centred_mantissa(select(subnormal, x * real(2.0**64), x))
     k = select(subnormal, k - real(64), k)
     f, divisor = m - one, m + one
     by_divisor = one / divisor
@@ -345,11 +343,16 @@ def sqrt(x: Any) -> Any:
 
 @_implements(_math.tanh)
 def tanh(x: Any) -> Any:
-    real = type(x)
+    real, c = type(x), constants(x)
     a = abs(x)
     z = x * x
     near = _fma(a * z, tanh_tail(z), a)
-    _, r, even, power, _ = _parts_of_fraction(a + a)
-    p = (even + r) * power
+    twice = select(a > c.tanh_high, c.tanh_high, a)  # in this order nan stays nan
+    twice = twice + twice
+    shifted = _fma(twice, -c.log2_e, c.exp_minus_shift)
+    k = shifted - c.exp_minus_shift
+    r = _fma(k, -c.ln2_lo, _fma(k, -c.ln2_hi, -twice))
+    even = r_coth_half(r * r)
+    p = (even + r) * power_of_2(shifted)
     far = real(1) - (p + p) / (even + (p - r))  # p + q, but for what q has lost
     return math.copysign(select(a < real(0.65), near, far), x)

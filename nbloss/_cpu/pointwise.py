@@ -88,7 +88,7 @@ def _run(
     as_is = z.dtype == real or (z.dtype in REALS and z.size >= PARALLEL_FROM)
     as_is = as_is and target == y.dtype and (w is None or weight == w.dtype) and not program.vectors
     more = [x for x in program.numbers if type(x) is np.ndarray]  # one for each element
-    as_is = as_is and all(a.dtype == real for a in more)
+    as_is = as_is and all(a.dtype == z.dtype for a in more)
     results = {a.dtype for a in (value, gradient, hessian) if a is not None}
     # float64 may come out as float32, which is what LightGBM and scikit-learn want
     is_narrow = results == {SINGLE} and z.dtype == real == DOUBLE and "s" not in want
@@ -150,7 +150,7 @@ def _compiled(
     program: Program, want: str, target: Any, dtype: Any, weight: Any, compute: Any, result: Any, parallel: bool
 ) -> Any:
     prediction, real = REALS[dtype], REALS[compute]
-    kinds = {float: real, tuple: _readonly(real), np.ndarray: _readonly(real), type(None): types.none}
+    kinds = {float: real, tuple: _readonly(real), np.ndarray: _readonly(prediction), type(None): types.none}
     numbers = types.Tuple([kinds[type(x)] for x in program.numbers])
     weights = types.none if weight is None else _readonly(REALS[weight])
     value, gradient, hessian = (REALS[result][::1] if letter in want else types.none for letter in "vgh")

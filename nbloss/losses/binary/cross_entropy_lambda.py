@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbloss import _statistics, links
-from nbloss._math import exp, exp_sum, expm1, fma, log, log1m_unit, log1p_unit, sigmoids
+from nbloss._math import exp, exp_expm1_minus, fma, log, log1p_unit, sigmoids_of
 from nbloss.families.paired import Paired
 from nbloss.loss import REAL, UNIT, Domain
-from nbloss.losses.binary._bernoulli import bernoulli
+from nbloss.losses.binary._bernoulli import bernoulli_of, far_bernoulli
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,16 @@ class CrossEntropyLambda(Paired):
         real = type(z)
         zero, one = real(0), real(1)
         w = exposure
-        base, more = max(z, zero), log1p_unit(exp(-abs(z)))
+        e = exp(-abs(z))
+        base, more = max(z, zero), log1p_unit(e)
         rate = base + more
         rate_lost = more - (rate - base)
         x = w * rate
         lost = fma(w, rate, -x) + w * rate_lost
-        b, _, b_rest = bernoulli(x, lost)
-        c, one_minus_c, _ = bernoulli(rate, rate_lost)
-        p, q = sigmoids(z)
+        share = rate * e  # rate / (exp(rate) - 1), which is rate / exp(z), where z is positive
+        c, one_minus_c, _ = bernoulli_of(rate, share)
+        b, _, b_rest = bernoulli_of(x, share if w == one else far_bernoulli(x, lost))  # the same errors cancel below
+        p, q = sigmoids_of(z, e)
         # the derivative of log(rate), p / rate, whose own is slope * (one_minus_c * slope - slope), since q = c * slope
         slope = one / (c + rate)
         hit = b * slope
@@ -102,8 +104,10 @@ class CrossEntropyLambda(Paired):
 def _minus_log_of_rest(x: float, lost: float, w: float, z: float, rate: float) -> float:
     """Return ``-log(1 - exp(-x))`` for x = w * rate, also where that is subnormal."""
     real = type(x)
-    e = exp_sum(-x, -lost)
+    zero, half, one = real(0), real(0.5), real(1)
+    e, less = exp_expm1_minus(x)
+    e = fma(-e, lost, e) if x < real(1e4) else zero
     is_tiny, is_far = x < real(1e-30), z < real(-30)  # where the rate is exp(z)
-    part = w * (real(1) if is_far else rate) if is_tiny else -expm1(-x)
-    near = log(part) + (z if is_tiny & is_far else real(0))
-    return -log1m_unit(e) if e < real(0.5) else -near
+    part = w * (one if is_far else rate) if is_tiny else -less if e >= half else one - e
+    rest = ((one - part) - e) / part if e < half else zero  # what the difference lost, over it
+    return -(log(part) + (z if is_tiny & is_far else rest))

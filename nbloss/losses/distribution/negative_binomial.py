@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbloss import _statistics, links
-from nbloss._math import exp, fma, log, log1p
+from nbloss._math import exp, fma, log, log1p_positive, log1p_unit
 from nbloss.families.pointwise import Pointwise
 from nbloss.loss import NON_NEGATIVE, REAL, Domain, param
 
@@ -50,31 +50,31 @@ class NegativeBinomial(Pointwise):
     def formula(y: float, z: float, dispersion: float) -> tuple[float, float, float]:
         real, a = type(z), dispersion
         zero, half, one = real(0), real(0.5), real(1)
-        # far out, one of the mean and its inverse is subnormal or 0, but not its product with y: keep it as a square
+        log_a = log(a)  # once for a whole array
+        # of the mean and its inverse, the one that is not large beside a is enough
+        is_high = z + log_a > zero
+        # far out, it is subnormal or 0, but not its product with y: keep it as a square
         is_far = abs(z) > real(FAR)
         x = half * z if is_far else z
-        power, inverse_power = exp(x), exp(-x)
-        again, inverse_again = (power, inverse_power) if is_far else (one, one)
-        mean, inverse = power * again, inverse_power * inverse_again
+        power = exp(-x if is_high else x)
+        again = power if is_far else one
+        whole = power * again
         share = (a * again) * power if a > zero else zero
-        is_high = share > one
         is_tiny = is_far & (is_high == (z > zero))
-        # mean / (1 + share) and 1 / (1 + share), of which the tiny one is still to be multiplied by last
-        larger, smaller = (max(a, inverse), min(a, inverse)) if is_high else (one, share)
+        # mean / (1 + a * mean) and 1 / (1 + a * mean), of which the tiny one is still to be multiplied by last
+        larger, smaller = (max(a, whole), min(a, whole)) if is_high else (one, share)
         total = larger + smaller
         by_total = one / total
-        first = inverse_power if is_high else power
-        last = (inverse_again if is_high else again) if is_tiny else one
-        tiny = first if is_tiny else inverse if is_high else mean
-        m, c = (by_total, tiny * by_total) if is_high else (tiny * by_total, by_total)
+        last, tiny = (again, power) if is_tiny else (one, whole)
+        small = tiny * by_total
+        m, c = (by_total, small) if is_high else (small, by_total)
         gradient = fma(-(y * last), c, m) if is_high else fma(-y, c, m * last)
         # the square of by_total doubles its error, which is put back
         lost = fma(-by_total, total, one) - by_total * (smaller - (total - larger))
         count = y * last if a > zero else zero  # without dispersion the Hessian has no y, which may be infinite
         hessian = c * (fma(a * m, count, m * last) if a > one else m * fma(a, count, last))
-        is_finite = (mean < real(math.inf)) & (hessian < real(math.inf))
-        hessian = fma(lost + lost, hessian, hessian) if is_finite else hessian
-        return _value(y, z, a, share), gradient, hessian
+        hessian = fma(lost + lost, hessian, hessian) if hessian < real(math.inf) else hessian
+        return _value(y, z, a, log_a, whole, share, is_high), gradient, hessian
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any, dispersion: Any) -> Any:
@@ -86,19 +86,14 @@ class NegativeBinomial(Pointwise):
         return _statistics.log_of_mean(y, w)
 
 
-def _value(y: float, z: float, a: float, share: float) -> float:
-    """Return the loss, given ``share = a * exp(z)``."""
+def _value(y: float, z: float, a: float, log_a: float, whole: float, share: float, is_high: bool) -> float:
+    """Return the loss, given the inverse of the mean as *whole* if *is_high*, else the mean, and a times that."""
     real = type(z)
-    zero, quarter, one = real(0), real(0.25), real(1)  # a quarter, so that no term overflows where the loss does not
-    inverse = exp(-z)
-    is_huge = share > real(1e30)
-    logarithm = z + log(a) if is_huge else log1p(share)
-    by_a = quarter * exp(z) if share < real(2.0**-60) else (quarter * logarithm) / a
-    # logarithm - z, which for large z is log(a + inverse): there it is not to feel the size of z
-    larger, smaller = max(a, inverse), min(a, inverse)
-    total = larger + smaller
-    lost = smaller - (total - larger)
-    is_near = (share > one) & (z > zero)
-    rest = log(total) + lost / total if is_near else logarithm - z
+    zero, quarter = real(0), real(0.25)  # a quarter, so that no term overflows where the loss does not
+    of_mean = a / whole if is_high else share
+    logarithm = z + log_a if of_mean > real(1e30) else log1p_positive(of_mean)
+    by_a = quarter * whole if of_mean < real(2.0**-60) else (quarter * logarithm) / a
+    # logarithm - z, which for a large mean is log(a + 1 / mean): there it is not to feel the size of z
+    rest = log_a + log1p_unit(whole / a) if is_high else logarithm - z
     counts = (y > zero) & (by_a < real(math.inf))  # the power is infinite, where y * z may be, too
     return real(4) * (fma(y, quarter * rest, by_a) if counts else by_a)

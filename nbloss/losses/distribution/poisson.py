@@ -49,10 +49,11 @@ class Poisson(Pointwise):
         zero, one = real(0), real(1)
         e = exp(z)
         is_far = z > real(FAR)
-        shifted, scale, back = (exp(z - real(SHIFT)), real(1 / POWER), real(POWER)) if is_far else (e, one, one)
+        shifted = exp(z - real(SHIFT) if is_far else z)  # the value's only power, and none of the derivatives'
+        scale, back = (real(1 / POWER), real(POWER)) if is_far else (one, one)
         steps = min(z, real(1e4))  # beyond, the power is infinite and the product is not
-        value = (shifted - (y * scale) * steps) * back if is_far else fma(-y, steps, e)
-        return value if y > zero else e, e - y, e
+        value = fma(-(y * scale), steps, shifted) if y > zero else shifted
+        return value * back, e - y, e
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any) -> Any:

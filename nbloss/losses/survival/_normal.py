@@ -7,7 +7,7 @@ are three ways to them, of which one is right for each interval.
 
 import math
 
-from nbloss._math import exp, exp_sum, expm1, fma, log, log1p
+from nbloss._math import exp_expm1, exp_sum, fma, log
 from nbloss.losses.survival._mills import mills
 
 LOG_ROOT_2_PI = 0.9189385332046728
@@ -25,39 +25,35 @@ def normal(a: float, b: float, d: float) -> Triple:
     low, high = (-b, -a) if is_turned else (a, b)
     middle = low + 0.5 * d
     growth = math.inf if d == math.inf else d * middle
-    e, share = exp(-growth), -expm1(-growth)  # the density at the upper end over that at the lower one
-    is_narrow = (d <= 1.0) & (growth <= 2.0)
-    narrow = _narrow(middle, d)
-    tail, around = _tail(low, high, d, e, share), _around(low, high, e, share)
-    value = narrow[0] if is_narrow else tail[0] if low >= 0.0 else around[0]
-    first = narrow[1] if is_narrow else tail[1] if low >= 0.0 else around[1]
-    second = narrow[2] if is_narrow else tail[2] if low >= 0.0 else around[2]
+    e, less = exp_expm1(-growth)  # e: the density at the upper end over that at the lower one
+    is_narrow, is_tail = (d <= 1.0) & (growth <= 2.0), low >= 0.0
+    part, mean, bend = _narrow(middle, d)
+    near = abs(low)
+    ratio, rest = mills(near)
+    high_ratio, high_rest = mills(high)
+    # with both ends on one side, all is over the density at the lower one, and all terms are positive;
+    # else the probability is 1 minus two tails
+    density = 1.0 if is_tail else _density(near)
+    beyond = e * high_ratio
+    outside = density * ratio + density * beyond
+    mass = ratio - beyond if is_tail else 1.0 - outside
+    first = -(density * less) / mass
+    step = e * (d * (ratio - high_ratio)) if e > 0.0 else 0.0
+    slope = min(near, 1e9) * density + (density * e * high if e > 0.0 else 0.0)
+    second = (fma(-less, rest - e * high_rest, step) if is_tail else slope) / mass
+    second = second / mass if is_tail else fma(first, first, second)
+    is_far = low > 1e8  # where both are so to the last digit
+    first, second = low if is_far else first, 1.0 if is_far else second
+    first, second = mean if is_narrow else first, bend if is_narrow else second
+    # the logarithm, and what the difference lost of which it is one
+    share = d * part if is_narrow else mass
+    lost = 0.0 if is_narrow | is_tail else ((1.0 - mass) - outside) / mass
+    square = middle if is_narrow else low if is_tail else 0.0
+    constant = LOG_ROOT_2_PI if is_narrow | is_tail else 0.0
+    value = fma(0.5 * square, square, constant) - (log(share) + lost)
     if d == 0.0:
         return fma(0.5 * a, a, LOG_ROOT_2_PI), a, 1.0
     return value, -first if is_turned else first, second
-
-
-def _tail(low: float, high: float, d: float, e: float, share: float) -> Triple:
-    """Return the results for 0 <= low, by ratios of Mills: all terms are positive."""
-    ratio, rest = mills(low)
-    high_ratio, high_rest = mills(high)
-    mass = ratio - e * high_ratio  # over the density at the lower end
-    step = e * (d * (ratio - high_ratio)) if e > 0.0 else 0.0
-    second = (fma(share, rest - e * high_rest, step) / mass) / mass
-    is_far = low > 1e8  # where both are so to the last digit
-    value = fma(0.5 * low, low, LOG_ROOT_2_PI) - log(mass)
-    return value, low if is_far else share / mass, 1.0 if is_far else second
-
-
-def _around(low: float, high: float, e: float, share: float) -> Triple:
-    """Return the results for low < 0 < high, which are not close: the probability is 1 minus two tails."""
-    below = -low
-    density = _density(below)
-    outside = density * mills(below)[0] + density * e * mills(high)[0]
-    mass = 1.0 - outside
-    first = density * share / mass
-    slope = min(below, 1e9) * density + (density * e * high if e > 0.0 else 0.0)
-    return -log1p(-outside), first, fma(first, first, slope / mass)
 
 
 def _density(x: float) -> float:
@@ -66,7 +62,10 @@ def _density(x: float) -> float:
 
 
 def _narrow(middle: float, d: float) -> Triple:
-    """Return the results for d <= 1 and d * middle <= 2, by the powers of x in exp(-k x - v x^2 / 2), |x| <= 1."""
+    """Return the probability over d and the density in the middle, and the derivatives, for d <= 1, d * middle <= 2.
+
+    They come from the powers of x in exp(-k x - v x^2 / 2), |x| <= 1.
+    """
     half = 0.5 * d
     k, v = half * middle, half * half
     even, odd = 1.0, -k
@@ -85,11 +84,7 @@ def _narrow(middle: float, d: float) -> Triple:
     even, odd, mass, first, second = _two_more(even, odd, k, v, 24.0, mass, first, second)
     even, odd, mass, first, second = _two_more(even, odd, k, v, 26.0, mass, first, second)
     mean = first / mass
-    return (
-        fma(0.5 * middle, middle, LOG_ROOT_2_PI) - log(d * mass),
-        fma(half, mean, middle),
-        fma(-v, second / mass - mean * mean, 1.0),
-    )
+    return mass, fma(half, mean, middle), fma(-v, second / mass - mean * mean, 1.0)
 
 
 def _two_more(
