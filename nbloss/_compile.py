@@ -1,10 +1,12 @@
 """Turns plain Python formulas into machine code and keeps it on disk: the only module that knows numba's cache.
 
-numba keys a cached function by its own bytecode, its closure and its argument types, but not by the functions it
-calls nor by its compile options. Hence three habits, kept here: formulas are plain functions, which a closure
-pickles by name, so that every process finds the same key; the folder's name carries a hash of the package's
-sources, so that no edit is served stale; every kernel has a name, and so an index file, of its own. A formula that is
-kept as data, as :func:`nbloss.pointwise` makes it, is named by a hash of it, and so those of users are kept, too.
+numba keys a cached function by its own bytecode, its pickled closure and its argument types, but not by the functions
+it calls nor by its compile options; and of an intrinsic it pickles a number that each process draws anew, so that
+kernels closed over functions that call one would be found by no other process. Hence three habits, kept here: a closure
+is known by :func:`nbloss._identity.identity`, the same in every process; the folder's name carries a hash of the
+package's sources, so that no edit is served stale; every kernel has a name, and so an index file, of its own. A formula
+that is kept as data, as :func:`nbloss.pointwise` makes it, is named by a hash of it, and so those of users are kept,
+too.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from numba.extending import register_jitable
 
 from nbloss import _graph, _lines, _math, _parallel
 from nbloss._emit import let_compile
+from nbloss._identity import identity
 
 INLINE = {"forceinline": True, "error_model": "numpy"}
 """For functions in a hot loop: one that stays a call, or may raise at a division, keeps LLVM from vectorising it."""
@@ -170,7 +173,8 @@ class _DiskCache(FunctionCache):
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         if self.is_named_fully:
             return sig, codegen.magic_tuple(), self._py_func.__qualname__
-        return super()._index_key(sig, codegen)
+        made_of = hashlib.sha256(repr(identity(self._py_func)).encode()).hexdigest()
+        return sig, codegen.magic_tuple(), made_of
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

@@ -76,6 +76,29 @@ def test_a_second_process_compiles_nothing(first: Any, warm: pathlib.Path) -> No
         assert kept(warm) == files
 
 
+FAMILIES = """
+import numpy as np
+import nbloss
+rng = np.random.default_rng(0)
+z, y = rng.normal(size=(8, 4)), np.arange(8) % 4
+nbloss.CrossEntropy().gradient_and_hessian(y, z)
+nbloss.MultiMargin().value_and_gradient(y, z)
+nbloss.Dice().gradient(y, z)
+nbloss.CosineSimilarity().gradient(z, z)
+nbloss.LovaszSoftmax().gradient(y, z)
+nbloss.LambdaRank().gradient(y, z[:, 0])
+nbloss.Cox().gradient((z[:, 1], y > 1), z[:, 0])
+print(len(compiled))
+"""
+
+
+def test_kernels_of_every_family_are_found_again() -> None:
+    """Of rows, lines, sets, vectors, sorted errors, lists and risks; those with vectors are closed over intrinsics."""
+    settings = {"NUMBA_CACHE_DIR": os.environ["NUMBA_CACHE_DIR"]} if "NUMBA_CACHE_DIR" in os.environ else {}
+    run(PACKAGE.parent, COUNT + FAMILIES, **settings)
+    assert run(PACKAGE.parent, COUNT + FAMILIES, **settings) == ["0"]
+
+
 def test_another_parameter_value_compiles_nothing(warm: pathlib.Path) -> None:
     assert run(warm, (COUNT + USE).replace("delta=1.5", "delta=2.5"))[::2] == ["2.5", "0"]
     in_one_process = (

@@ -127,6 +127,7 @@ ALLOWED = {
         "nbloss._lines",
         "nbloss._math",
         "nbloss._parallel",
+        "nbloss._identity",
     },
     "nbloss._cpu": {
         "nbloss._cpu",
@@ -143,8 +144,10 @@ ALLOWED = {
         "nbloss._threads",
         "nbloss.loss",
     },
+    "nbloss._identity": set(),
     "nbloss._cuda": {
         "nbloss._cuda",
+        "nbloss._identity",
         "nbloss._arrays",
         "nbloss._compile",
         "nbloss._hash",
@@ -188,7 +191,14 @@ def test_imports_run_one_way(path: pathlib.Path) -> None:
     name = ".".join(("nbloss", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
     inside = {room(module) for module in imported(path) if room(module).startswith("nbloss")}
     assert inside <= ALLOWED[room(name)], f"{name} imports {inside - ALLOWED[room(name)]}"
-    with_numba = {"nbloss._cpu", "nbloss._cuda", "nbloss._compile", "nbloss._emit", "nbloss._parallel"}
+    with_numba = {
+        "nbloss._cpu",
+        "nbloss._cuda",
+        "nbloss._compile",
+        "nbloss._emit",
+        "nbloss._identity",
+        "nbloss._parallel",
+    }
     outside = {module.split(".")[0] for module in imported(path)} - {"nbloss"}
     if room(name) not in {*with_numba, "nbloss._cli", "nbloss._demo", "nbloss._roofline"}:
         assert "numba" not in outside and "llvmlite" not in outside

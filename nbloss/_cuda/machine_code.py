@@ -8,7 +8,6 @@ made of anything else, as of a formula from elsewhere, is not kept.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import importlib.metadata
@@ -16,19 +15,16 @@ import os
 import pathlib
 import re
 import tempfile
-import types as python
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 from numba import cuda, types
 
 from nbloss._compile import cache_folder
+from nbloss._identity import identity
 
 BOUNDS = 256, 2
 """The threads of a block, and how many blocks must share a multiprocessor: no more than 128 registers a thread."""
-
-PACKAGE = __package__.split(".")[0]
 
 
 def load(function: Callable[..., Any], arguments: list[Any], capability: tuple[int, int]) -> Any:
@@ -121,32 +117,3 @@ def _write(path: pathlib.Path | None, name: str, code: bytes) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(b"\n".join((hashlib.sha256(code).hexdigest().encode(), name.encode(), code)))
         os.replace(file.name, path)
-
-
-def identity(x: Any) -> Any:
-    """Return what tells *x*, which a kernel is made of, from all else: the same in every process.
-
-    Raises TypeError where nothing does.
-    """
-    if isinstance(x, python.FunctionType):
-        if x.__module__.split(".")[0] != PACKAGE:
-            raise TypeError(f"{x.__qualname__} is of other sources")
-        code, cells = x.__code__, x.__closure__ or ()
-        constants = [repr(c) for c in code.co_consts if not isinstance(c, python.CodeType)]
-        inside = [identity(cell.cell_contents) for cell in cells]
-        return x.__module__, x.__qualname__, code.co_firstlineno, code.co_code.hex(), constants, inside
-    if isinstance(x, tuple | list):
-        return type(x).__name__, [identity(part) for part in x]
-    if isinstance(x, np.generic):
-        return type(x).__name__, x.tobytes().hex()
-    if isinstance(x, type | python.BuiltinFunctionType):
-        return x.__module__, x.__qualname__
-    if isinstance(x, int | float | str | np.dtype | types.Type) or x is None:
-        return type(x).__name__, repr(x)
-    if dataclasses.is_dataclass(x):
-        return type(x).__qualname__, [identity(getattr(x, field.name)) for field in dataclasses.fields(x)]
-    if hasattr(x, "py_func"):
-        return "device function", identity(x.py_func)
-    if isinstance(x, python.ModuleType):
-        return "module", x.__name__
-    raise TypeError(f"{x!r} is not known by what it is made of")
