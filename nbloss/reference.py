@@ -16,13 +16,13 @@ from __future__ import annotations
 import functools
 import importlib.util
 import math
-import operator
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from nbloss._jets import Functions, Jet, Kink
+from nbloss._numbers import NEGLIGIBLE, Floats, Undecided, context, intervals, midpoint, rounded
 
 if TYPE_CHECKING:
     from nbloss.loss import Loss
@@ -33,12 +33,6 @@ Triple = tuple[Any, Any, Any]
 
 DIGITS = (60, 700, 2000, 8000)
 """The precisions that are tried in turn. At 700 digits the difference of any two float64 numbers is exact."""
-
-RELATIVE = 2.0**-101
-"""A result is certain when its interval is narrower than this share of it: 30 digits."""
-
-NEGLIGIBLE = -1100
-"""A result is certain to be 0 in float64, whose least number is 2**-1074, when its interval is within 2**this."""
 
 REACHES = (2100, 2200)
 """An infinite input is replaced by two powers of 2, beyond the square of any float64 and exact to 1/2 at 700 digits."""
@@ -110,7 +104,7 @@ def derivatives(
         raise ValueError(f"y_true must have the shape of y_pred, {z.shape}, got {y.shape}")
     evaluate = _in_mpmath if arithmetic == "mpmath" else _in_floats
     triples = [evaluate(loss, a, b, i) for i, (a, b) in enumerate(zip(y.flat, z.flat, strict=True))]
-    v, g, h = (np.array([_rounded(t[k]) for t in triples], np.float64).reshape(z.shape) for k in range(3))
+    v, g, h = (np.array([rounded(t[k]) for t in triples], np.float64).reshape(z.shape) for k in range(3))
     return v, g, h
 
 
@@ -138,7 +132,7 @@ def _in_floats(loss: Loss, y: float, z: float, index: int) -> Triple:
 
 def _in_mpmath(loss: Loss, y: float, z: float, index: int) -> Triple:
     """Return mpmath numbers: at infinite inputs, the limit."""
-    nan = _mpmath().nan
+    nan = context().nan
     if not _is_inside(loss, y, z) or (math.isinf(y) and y == z):
         return nan, nan, nan
     near = _certain(loss, y, z, index, REACHES[0])
@@ -154,8 +148,8 @@ def _is_inside(loss: Loss, y: float, z: float) -> bool:
 
 def _limit(near: Any, far: Any) -> Any:
     """Return the limit of what is `near` and `far` at two very large inputs, also if it is approached slowly."""
-    if 1000 * abs(far) > 1001 * abs(near) and abs(far) >= _mpmath().ldexp(1, NEGLIGIBLE):  # if only as a logarithm
-        return far * _mpmath().inf
+    if 1000 * abs(far) > 1001 * abs(near) and abs(far) >= context().ldexp(1, NEGLIGIBLE):  # if only as a logarithm
+        return far * context().inf
     return 0 * far if 1000 * abs(near) > 1001 * abs(far) else far
 
 
@@ -164,7 +158,7 @@ def _certain(loss: Loss, y: float, z: float, index: int, reach: int) -> Triple:
     target, prediction = (x if math.isfinite(x) else int(math.copysign(1, x)) << reach for x in (y, z))
     for digits in DIGITS:
         try:
-            v, g, h = map(_midpoint, _triple(loss, target, prediction, index, functools.partial(_intervals, digits)))
+            v, g, h = map(midpoint, _triple(loss, target, prediction, index, functools.partial(intervals, digits)))
             return v, g, h
         except Undecided:
             pass
@@ -207,13 +201,13 @@ class Part(NamedTuple):
 def _of_parts(loss: Any, y_true: Any, y_pred: Any, groups: Any, arithmetic: Arithmetic) -> tuple[Any, Any, Any]:
     shape, parts = loss.parts(y_true, y_pred, **({} if groups is None else {"groups": groups}))
     results = [derivatives_of_part(loss, part, arithmetic) for part in parts]
-    values = np.array([_rounded(v) for v, _, _ in results], np.float64).reshape(shape)
+    values = np.array([rounded(v) for v, _, _ in results], np.float64).reshape(shape)
 
     def collected(which: int) -> Any:
         several = isinstance(y_pred, tuple)
         shapes = [np.shape(z) for z in (y_pred if several else (y_pred,))]
         arrays = tuple(
-            np.array([_rounded(x) for result in results for x in result[which][k]], np.float64).reshape(shape)
+            np.array([rounded(x) for result in results for x in result[which][k]], np.float64).reshape(shape)
             for k, shape in enumerate(shapes)
         )
         return arrays if several else arrays[0]
@@ -244,7 +238,7 @@ def along(loss: Any, part: Part, direction: Collection[int], arithmetic: Arithme
     """
     numbers = [x for row in part.predictions for x in row]
     if not loss.holds(part):
-        nan = math.nan if arithmetic == "float" else _mpmath().nan
+        nan = math.nan if arithmetic == "float" else context().nan
         return nan, nan, nan
     if arithmetic == "float":
         with np.errstate(all="ignore"):
@@ -264,8 +258,8 @@ def _within(numbers: Sequence[Any], reach: int) -> list[Any]:
 def _certain_along(loss: Any, part: Part, numbers: Sequence[Any], direction: Collection[int]) -> Triple:
     for digits in DIGITS:
         try:
-            system_from = functools.partial(_intervals, digits)
-            v, g, h = map(_midpoint, _triple_along(loss, part, numbers, direction, system_from))
+            system_from = functools.partial(intervals, digits)
+            v, g, h = map(midpoint, _triple_along(loss, part, numbers, direction, system_from))
             return v, g, h
         except Undecided:
             pass
@@ -299,158 +293,3 @@ def _triple_along(
     except Kink:
         v, g, h = ((above + below) / 2 for above, below in zip(from_side(1), from_side(-1), strict=True))
         return v, g, h
-
-
-# Numbers that jets are made of
-
-
-class Floats:
-    """float64 numbers: as good as the textbook line is in them."""
-
-    number, zero, sign, exp, log, sqrt = np.float64, np.float64(0), np.sign, np.exp, np.log, np.sqrt
-    times, over, power = operator.mul, operator.truediv, operator.pow
-    pi, inf = np.float64(math.pi), np.float64(math.inf)
-
-    def __init__(self, side: int) -> None:
-        self.side = side
-
-    def erfc(self, x: Any) -> Any:
-        return np.float64(math.erfc(x))
-
-
-class Undecided(ArithmeticError):
-    """More digits are needed to tell where a number lies."""
-
-
-class Intervals:
-    """mpmath's intervals, each of which is finite, a single infinity, or the whole line, which stands for nan.
-
-    What would be another one raises :class:`Undecided`. Division by an exact 0 is the limit from above, since what
-    textbooks divide by is never negative.
-    """
-
-    def __init__(self, digits: int, side: int) -> None:
-        from mpmath import MPIntervalContext
-
-        self.side, self.iv = side, MPIntervalContext()  # of its own, whose precision nobody changes
-        self.iv.dps = digits
-        self.zero, self.half, self.one, self.inf, self.nan = map(self.number, (0, 0.5, 1, math.inf, math.nan))
-        # mpmath rounds exp and log to both sides as if the few bits more with which it computes them were the truth:
-        # exp(2**-150) is exactly 1 + 2**-150 at 60 digits
-        self.blur = 1 + 4 * self.iv.eps * self.iv.mpf([-1, 1])
-
-    def number(self, x: Any) -> Any:
-        return self.iv.mpf(x)
-
-    def sign(self, x: Any) -> Any:
-        try:
-            return (x > self.zero) - (x < self.zero)
-        except (TypeError, ValueError):  # mpmath's answers to what is open
-            if x == self.nan:
-                return math.nan
-            raise Undecided from None
-
-    def _is_infinite(self, x: Any) -> bool:
-        (low, high), (least, greatest) = x._mpi_, self.nan._mpi_
-        return bool(low == least or high == greatest)
-
-    def times(self, a: Any, b: Any) -> Any:
-        product = a * b
-        if self._is_infinite(product):
-            self.sign(a), self.sign(b)
-        return product
-
-    def over(self, a: Any, b: Any) -> Any:
-        if self.sign(b) == 0:
-            return self.times(a, self.inf)
-        return self.times(a, self.zero) if abs(b) == self.inf else a / b
-
-    def power(self, x: Any, n: Any) -> Any:
-        if self.iv.isint(n) and x != self.nan:
-            return self.over(self.one, x**-n) if n < 0 else x**n
-        if self.sign(x) == 0:
-            return x if self.sign(n) > 0 else self.inf
-        return self.exp(self.times(n, self.log(x)))
-
-    def exp(self, x: Any) -> Any:
-        if x == self.zero:
-            return self.one
-        if self._is_infinite(x):
-            return self.zero if x == -self.inf else x
-        size = self.iv.mag(x)
-        if size > 1 << 16:  # the exponent of the result would fill the memory
-            if self.sign(x) > 0 or self.iv.mag(x.b) <= 1 << 16:
-                raise Undecided
-            return self.iv.mpf([0, self.iv.ldexp(1, -1 << 60)])
-        shifted = x - self.half
-        if size > 40 and self.iv.isint(x) and shifted.a == shifted.b:  # mpmath takes powers of e, which is slow
-            return self.exp(shifted) * self.exp(self.half)
-        return self.iv.exp(x) * self.blur
-
-    def log(self, x: Any) -> Any:
-        sign = self.sign(x)
-        if sign > 0:
-            return self.iv.ln(x) * self.blur
-        return -self.inf if sign == 0 else self.nan
-
-    @property
-    def pi(self) -> Any:
-        return self.iv.pi
-
-    def erfc(self, x: Any) -> Any:
-        """Return the complementary error function, which falls: of the ends, since mpmath has none of intervals."""
-        if self._is_infinite(x):
-            return self.zero if x == self.inf else 2 * self.one if x == -self.inf else self.nan
-        high, low = (_more_exact(self.iv.dps).erfc(_more_exact(self.iv.dps).make_mpf(end)) for end in x._mpi_)
-        return self.iv.mpf([low, high]) * self.blur
-
-    def sqrt(self, x: Any) -> Any:
-        return self.iv.sqrt(x) if self.sign(x) >= 0 else self.nan  # which mpmath rounds as it should
-
-
-_intervals = functools.cache(Intervals)
-
-
-@functools.cache
-def _mpmath() -> Any:
-    """Return a context of mpmath with a precision of its own, which nobody changes: threads may share it."""
-    from mpmath import MPContext
-
-    ctx = MPContext()
-    ctx.dps = DIGITS[0]
-    return ctx
-
-
-@functools.cache
-def _more_exact(digits: int) -> Any:
-    """Return a context of mpmath with a few digits more."""
-    from mpmath import MPContext
-
-    ctx = MPContext()
-    ctx.dps = digits + 10
-    return ctx
-
-
-def _midpoint(x: Any) -> Any:
-    """Return the one mpmath number that an interval stands for, if it is narrow enough."""
-    mp = _mpmath()
-    low, high = map(mp.make_mpf, x._mpi_)
-    if low == high:
-        return low
-    if low == -mp.inf:
-        return mp.nan
-    if high - low <= RELATIVE * abs(low):
-        return mp.ldexp(mp.fadd(low, high, exact=True), -1)  # neither end, where float64 may turn to another number
-    if max(-low, high) < mp.ldexp(1, NEGLIGIBLE):
-        return mp.zero
-    raise Undecided
-
-
-def _rounded(x: Any) -> float:
-    """Return the float64 nearest to a number, also where that is subnormal or infinite."""
-    if not isinstance(x, float):
-        sign, man, low, bits = x._mpf_
-        if -1100 < low + bits < -1020:  # mpmath would round to 53 bits, and then a second time to a subnormal
-            magnitude: float = man / (1 << -low)
-            return -magnitude if sign else magnitude
-    return float(x)

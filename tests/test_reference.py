@@ -11,8 +11,8 @@ import pytest
 
 from nbloss import reference
 from nbloss._jets import Functions, Jet, Kink
+from nbloss._numbers import Floats, Intervals, Undecided, rounded
 from nbloss.loss import NON_NEGATIVE, POSITIVE, REAL, UNIT, Domain
-from nbloss.reference import Floats, Intervals, Undecided
 
 mpmath = pytest.importorskip("mpmath")
 mp = mpmath.mp
@@ -500,15 +500,15 @@ def test_results_are_rounded_once_to_nearest(exponent):
                 expected = exact.numerator / exact.denominator
             except OverflowError:
                 expected = math.copysign(math.inf, man)
-            assert reference._rounded(mp.make_mpf(mpmath.libmp.from_man_exp(man, exponent))) == expected
+            assert rounded(mp.make_mpf(mpmath.libmp.from_man_exp(man, exponent))) == expected
 
 
 def test_special_numbers_are_rounded_to_themselves():
     for x in 0.0, math.inf, -math.inf, 5e-324, -1.7976931348623157e308:
-        assert reference._rounded(mp.mpf(x)) == x == reference._rounded(x)
-    assert math.isnan(reference._rounded(mp.nan))
+        assert rounded(mp.mpf(x)) == x == rounded(x)
+    assert math.isnan(rounded(mp.nan))
     huge = mp.ldexp(1, 10**400)
-    assert [reference._rounded(x) for x in (huge, -huge, 1 / huge, -1 / huge)] == [math.inf, -math.inf, 0, 0]
+    assert [rounded(x) for x in (huge, -huge, 1 / huge, -1 / huge)] == [math.inf, -math.inf, 0, 0]
 
 
 # --- Without mpmath -----------------------------------------------------------------------------------------------
