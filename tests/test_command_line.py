@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 import nbloss
 from nbloss.__main__ import main
+from nbloss._cli.losses import plain
+from tests.selection import slow
 
 
 def test_info_says_what_would_be_used(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,13 +38,29 @@ def test_list_has_every_loss(capsys: pytest.CaptureFixture[str]) -> None:
     assert next(f for f in found if f["name"] == "binary_focal")["parameters"] == ["gamma", "alpha", "from_logits"]
 
 
-@pytest.mark.parametrize("loss", nbloss.ALL, ids=lambda loss: loss.__name__)
+OF_EACH_FAMILY = [
+    nbloss.Huber,
+    nbloss.CrossEntropy,
+    nbloss.MultiMargin,
+    nbloss.Dice,
+    nbloss.CosineEmbedding,
+    nbloss.Cox,
+]
+
+
+@pytest.mark.parametrize("loss", [*OF_EACH_FAMILY, *slow(nbloss.ALL)], ids=lambda loss: loss.__name__)
 def test_show(loss: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", loss.__name__]) == 0
     out = capsys.readouterr().out
     assert "References" in out and ":math:" not in out
     if loss is nbloss.Huber:
         assert out.count("*") > 50 and "value by residual" in out
+
+
+def test_docstrings_are_plain_text() -> None:
+    for loss in nbloss.ALL:
+        text = plain(inspect.getdoc(loss) or "")
+        assert "References" in text and ":math:" not in text and ":class:" not in text and "``" not in text
 
 
 def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

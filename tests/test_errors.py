@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import nbloss
-from tests.cases import CASES, ordinary
+from tests.cases import CASES, REPRESENTATIVES, ordinary
+from tests.selection import slow
 
 LOSS = nbloss.Huber()
 Y, Z = np.zeros(6), np.arange(6.0)
@@ -105,7 +106,7 @@ def test_a_tuple_of_the_wrong_length() -> None:
             loss(np.zeros(shape), np.zeros(shape))
 
 
-@pytest.mark.parametrize("loss", CASES, ids=repr)
+@pytest.mark.parametrize("loss", [*REPRESENTATIVES, *slow(CASES)], ids=repr)
 def test_inputs_are_not_changed(loss: nbloss.Loss) -> None:
     y, z = ordinary(loss, 40)
     w = np.linspace(0, 1, 40)

@@ -17,6 +17,7 @@ from nbloss._cpu.pointwise import PARALLEL_FROM
 from nbloss._lines import Label
 from nbloss.reference import Part, along, derivatives_of_part
 from tests.cases import LINE_CASES
+from tests.selection import slow
 from tests.ulps import ulps
 
 KINDS = [(loss, kind) for loss in LINE_CASES for kind in ("labels", "rows") if kind == "labels" or not loss.labels_only]
@@ -298,7 +299,7 @@ def test_layouts_and_dtypes(loss: Any) -> None:
         assert loss.value_and_gradient(y, z, w, out=(number, gradient))[1] is gradient and number == loss(y, z, w)
 
 
-@pytest.mark.parametrize("loss", ANY, ids=repr)
+@pytest.mark.parametrize("loss", [ANY[1], *slow(ANY)], ids=repr)
 def test_bits_do_not_depend_on_threads(loss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     n = PARALLEL_FROM // 3 + 777
     y, z = targets(loss, "labels", n, 3), scores(n, 3)

@@ -10,7 +10,8 @@ import pytest
 
 import nbloss
 from nbloss._cpu.pointwise import kernel_for
-from tests.cases import CASES
+from tests.cases import CASES, REPRESENTATIVES
+from tests.selection import slow
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the patterns are those of x86-64 assembly")
 
@@ -18,6 +19,8 @@ LIBM = re.compile(r"\b(?:call|jmp)\S*\s+\S*\b(?:exp|log|pow|tanh|cosh|sinh|sqrt|
 
 KERNELS = list({(loss.formula, loss.choices): loss for loss in reversed(CASES)}.values())  # type: ignore[attr-defined]
 """One loss for each formula and choice: other numbers make no other code."""
+
+OTHERS = [("gh", np.float32), ("s", np.float64)]
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +39,15 @@ def packed(text: str, letter: str) -> int:
     return len(re.findall(rf"\bv\w+p{letter}\b.*%[yz]mm", text))
 
 
-@pytest.mark.parametrize(("want", "dtype"), [("gh", np.float64), ("gh", np.float32), ("s", np.float64)])
-@pytest.mark.parametrize("loss", KERNELS, ids=repr)
+@pytest.mark.parametrize(
+    ("loss", "want", "dtype"),
+    [
+        *((loss, "gh", np.float64) for loss in KERNELS),
+        *((loss, *kind) for loss in REPRESENTATIVES for kind in OTHERS),
+        *slow((loss, *kind) for loss in KERNELS for kind in OTHERS),
+    ],
+    ids=repr,
+)
 def test_loops_are_vectorised(loss: nbloss.Loss, want: str, dtype: type) -> None:
     text = assembly(loss, want, dtype)
     constant = isinstance(loss, nbloss.ZeroOne) and want == "gh"  # zeros: nothing to compute

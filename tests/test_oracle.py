@@ -10,7 +10,8 @@ import pytest
 from mpmath import fabs, isfinite, log1p, mp, mpf
 
 import nbloss
-from tests.cases import CASES, LOG_LINKED, extreme, ordinary, rounded
+from tests.cases import CASES, LOG_LINKED, REPRESENTATIVES, extreme, ordinary, rounded
+from tests.selection import slow
 from tests.ulps import ulps
 
 
@@ -132,7 +133,7 @@ def worst(loss: Any, y: np.ndarray, z: np.ndarray, got: tuple[np.ndarray, ...]) 
 def check(loss: Any, y: np.ndarray, z: np.ndarray) -> None:
     if isinstance(loss, nbloss.BinaryFocal) and not loss.from_logits and not loss.gamma.is_integer():
         z = z.clip(np.finfo(z.dtype).tiny, 1 - np.finfo(z.dtype).epsneg)  # the textbook has 0 * inf at the ends
-    got = (loss.value(y, z, reduction="none"), loss.gradient(y, z), loss.hessian(y, z))
+    got = (loss.value(y, z, reduction="none"), *loss.gradient_and_hessian(y, z))
     errors = worst(rounded(loss, z.dtype.type), y, z, got)
     assert all(error[0] <= allowed(loss) for error in errors), errors
 
@@ -158,7 +159,7 @@ def test_many_numbers(loss: nbloss.Loss, dtype: type, seed: int) -> None:
     check(loss, *extreme(loss, 500, dtype, seed=seed + 1))
 
 
-@pytest.mark.parametrize("loss", CASES, ids=repr)
+@pytest.mark.parametrize("loss", [*REPRESENTATIVES, *slow(CASES)], ids=repr)
 def test_other_methods_give_the_same(loss: nbloss.Loss) -> None:
     y, z = extreme(loss, 500, np.float64)
     value, gradient, hessian = loss.value(y, z, reduction="none"), loss.gradient(y, z), loss.hessian(y, z)

@@ -12,6 +12,7 @@ from mpmath import fabs, mp, mpf
 import nbloss
 from nbloss.reference import Part, along, derivatives_of_part
 from tests.cases import ROW_CASES, rounded, rows
+from tests.selection import first_of_each_class, slow
 from tests.ulps import ulps
 
 KINDS = [(loss, labels) for loss in ROW_CASES for labels in (True, False)]
@@ -112,9 +113,9 @@ def worst(loss: Any, y: np.ndarray, z: np.ndarray) -> list[tuple[Any, ...]]:
 
 
 ORACLE = [
-    pytest.param(loss, labels, dtype, marks=pytest.mark.slow if dtype == np.float32 and not labels else ())
-    for loss, labels in KINDS
-    for dtype in (np.float64, np.float32)
+    *((loss, labels, np.float64) for loss, labels in KINDS if labels or not loss.takes_labels),
+    *first_of_each_class((loss, labels, np.float64) for loss, labels in KINDS if not labels and loss.takes_labels),
+    *first_of_each_class((loss, labels, np.float32) for loss, labels in KINDS),
 ]
 
 
@@ -140,25 +141,32 @@ def as_rows(y: np.ndarray, z: np.ndarray) -> np.ndarray:
     return y if y.ndim == z.ndim else np.eye(z.shape[-1])[y]
 
 
-@pytest.mark.parametrize("loss", REPRESENTATIVES, ids=repr)
-def test_weights_and_reductions(loss: Any) -> None:
-    for labels in (True, False):
-        y, z = rows(loss, 333, labels=labels)
-        w = weights_for(333)
-        values, (g, h) = loss.value(y, z, reduction="none"), loss.gradient_and_hessian(y, z)
-        np.testing.assert_allclose(loss.value(y, z, w, reduction="none"), w * values, rtol=1e-15)
-        for a, b in zip(loss.gradient_and_hessian(y, z, w), (g, h), strict=True):
-            np.testing.assert_allclose(a, w[:, None] * b, rtol=4e-16, atol=1e-300)
-        c = np.array(loss.parameters.get("class_weight") or (1.0,) * 4)
-        of_class = as_rows(y, z) @ c
-        for weight, each in ((None, np.ones(333)), (w, w), (2.5, np.full(333, 2.5))):
-            total, divisor = float(np.sum(values * each)), float(np.sum(each * of_class))
-            assert loss.value(y, z, weight, reduction="sum") == pytest.approx(total, rel=1e-14)
-            mean, gradient = loss.value_and_gradient(y, z, weight)
-            assert mean == loss.value(y, z, weight) == pytest.approx(total / divisor, rel=1e-14)
-            np.testing.assert_allclose(gradient, each[:, None] * g / divisor, rtol=1e-14, atol=1e-300)
-            total, gradient = loss.value_and_gradient(y, z, weight, reduction="sum")
-            np.testing.assert_allclose(gradient, each[:, None] * g, rtol=4e-16, atol=1e-300)
+@pytest.mark.parametrize(
+    ("loss", "labels"),
+    [
+        (REPRESENTATIVES[1], True),
+        (REPRESENTATIVES[2], False),
+        *slow((r, x) for r in REPRESENTATIVES for x in (True, False)),
+    ],
+    ids=repr,
+)
+def test_weights_and_reductions(loss: Any, labels: bool) -> None:
+    y, z = rows(loss, 333, labels=labels)
+    w = weights_for(333)
+    values, (g, h) = loss.value(y, z, reduction="none"), loss.gradient_and_hessian(y, z)
+    np.testing.assert_allclose(loss.value(y, z, w, reduction="none"), w * values, rtol=1e-15)
+    for a, b in zip(loss.gradient_and_hessian(y, z, w), (g, h), strict=True):
+        np.testing.assert_allclose(a, w[:, None] * b, rtol=4e-16, atol=1e-300)
+    c = np.array(loss.parameters.get("class_weight") or (1.0,) * 4)
+    of_class = as_rows(y, z) @ c
+    for weight, each in ((None, np.ones(333)), (w, w), (2.5, np.full(333, 2.5))):
+        total, divisor = float(np.sum(values * each)), float(np.sum(each * of_class))
+        assert loss.value(y, z, weight, reduction="sum") == pytest.approx(total, rel=1e-14)
+        mean, gradient = loss.value_and_gradient(y, z, weight)
+        assert mean == loss.value(y, z, weight) == pytest.approx(total / divisor, rel=1e-14)
+        np.testing.assert_allclose(gradient, each[:, None] * g / divisor, rtol=1e-14, atol=1e-300)
+        total, gradient = loss.value_and_gradient(y, z, weight, reduction="sum")
+        np.testing.assert_allclose(gradient, each[:, None] * g, rtol=4e-16, atol=1e-300)
 
 
 @pytest.mark.parametrize("loss", REPRESENTATIVES[:2], ids=repr)
@@ -193,8 +201,11 @@ def test_ignored_rows(index: int) -> None:
         loss(np.eye(4)[:3], z[:3])
 
 
-@pytest.mark.parametrize("classes", [1, 2, 3, 24, 25, 64, 65, 130])
-@pytest.mark.parametrize("labels", [True, False])
+OF_CLASSES = [1, 2, 3, 24, 25, 64, 65, 130]  # the engine takes rows of up to 24 together, and longer ones by 64
+USUAL = [*((True, k) for k in (1, 3, 24, 25, 65)), *((False, k) for k in (3, 25, 130))]
+
+
+@pytest.mark.parametrize(("labels", "classes"), [*USUAL, *slow((x, k) for x in (True, False) for k in OF_CLASSES)])
 def test_numbers_of_classes(labels: bool, classes: int) -> None:
     loss = nbloss.CrossEntropy()
     y, z = rows(loss, 300, labels=labels, classes=classes)

@@ -14,7 +14,8 @@ from tests.cases import ordinary
 
 def at(loss: Any, y: float, z: float) -> tuple[float, float, float]:
     """Return value, gradient and Hessian of one element."""
-    return float(loss(y, z, reduction="sum")), float(loss.gradient(y, z)), float(loss.hessian(y, z))
+    gradient, hessian = loss.gradient_and_hessian(float(y), float(z))
+    return float(loss.value(float(y), float(z), reduction="none")), float(gradient), float(hessian)
 
 
 @pytest.mark.parametrize(

@@ -15,16 +15,27 @@ import nbloss
 from nbloss._cpu.pointwise import PARALLEL_FROM
 from nbloss.families.vectorwise import Vectorwise
 from tests.cases import SET_CASES, of_sets
+from tests.selection import first_of_each_class, slow
 from tests.ulps import ulps
 
 OVERLAPS = [loss for loss in SET_CASES if type(loss).__module__.startswith("nbloss.losses.segmentation")]
 VECTORS = [loss for loss in SET_CASES if isinstance(loss, Vectorwise)]
 RMSE = nbloss.RootMeanSquaredError()
 SEVERAL = [(loss, 0) for loss in SET_CASES] + [(loss, 3) for loss in OVERLAPS]
-FIRST = {type(loss): loss for loss in reversed(SET_CASES)}.values()
-LAWS = [x if any(x[0] is loss for loss in FIRST) else pytest.param(*x, marks=pytest.mark.slow) for x in SEVERAL]
-"""For what does not depend on the numbers of a loss: often the first case of each class, with and without classes."""
 """Every loss with the number of classes: 0 for none."""
+FIRST = {type(loss): loss for loss in reversed(SET_CASES)}.values()
+FIRST_OF_CLASS = [x for x in SEVERAL if any(x[0] is loss for loss in FIRST)]
+LAWS = [*FIRST_OF_CLASS, *slow(x for x in SEVERAL if x not in FIRST_OF_CLASS)]
+"""For what does not depend on the numbers of a loss: the first case of each class, with and without classes."""
+ENGINES = [
+    (RMSE, 0),
+    (nbloss.Dice(), 0),
+    (nbloss.Dice(), 3),
+    (nbloss.CosineEmbedding(), 0),
+    (nbloss.MarginRanking(), 0),
+]
+ENGINE = [*ENGINES, *slow(x for x in SEVERAL if x not in ENGINES)]
+"""For what depends on no formula: sets, sets with classes, vectors and single numbers."""
 
 
 def listed(x: Any) -> tuple[Any, ...]:
@@ -162,8 +173,15 @@ def check(loss: Any, y: Any, z: Any) -> None:
                 assert error <= allowed(loss, got, np.shape(y) != np.shape(z)), (k, i, x, e, error)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(("loss", "classes"), SEVERAL, ids=repr)
+@pytest.mark.parametrize(
+    ("loss", "classes", "dtype"),
+    [
+        *((*case, np.float64) for case in SEVERAL),
+        *((*case, np.float32) for case in FIRST_OF_CLASS),
+        *slow((*case, np.float32) for case in SEVERAL),
+    ],
+    ids=repr,
+)
 def test_ordinary_numbers(loss: Any, classes: int, dtype: type) -> None:
     check(loss, *of_sets(loss, dtype, n=12, classes=classes))
 
@@ -361,7 +379,11 @@ def test_equal_vectors_cost_nothing() -> None:
 # Weights and reductions
 
 
-@pytest.mark.parametrize(("loss", "classes"), [x for x in SEVERAL if not isinstance(x[0], Vectorwise)], ids=repr)
+IN_SETS = [x for x in FIRST_OF_CLASS if not isinstance(x[0], Vectorwise)]
+IN_SETS += slow(x for x in SEVERAL if not isinstance(x[0], Vectorwise) and x not in IN_SETS)
+
+
+@pytest.mark.parametrize(("loss", "classes"), IN_SETS, ids=repr)
 def test_weights_of_elements_count_as_repetitions(loss: Any, classes: int) -> None:
     """Copies of an element move together: by them are the derivatives of a weighted one."""
     loss = dataclasses.replace(loss, per_image=False) if loss.parameters.get("per_image") else loss
@@ -381,7 +403,7 @@ def test_weights_of_elements_count_as_repetitions(loss: Any, classes: int) -> No
             assert got[2][index] == pytest.approx(float(h), rel=1e-12, abs=1e-16)
 
 
-@pytest.mark.parametrize(("loss", "classes"), LAWS, ids=repr)
+@pytest.mark.parametrize(("loss", "classes"), ENGINE, ids=repr)
 def test_weight_0_is_a_mask(loss: Any, classes: int) -> None:
     y, z = of_sets(loss, n=40, classes=classes)
     shape = listed(z)[0].shape[:1] if isinstance(loss, Vectorwise) and not loss.of_numbers else np.shape(y)
@@ -402,7 +424,7 @@ def test_weight_0_is_a_mask(loss: Any, classes: int) -> None:
         assert loss(bad_y, bad_z, w, reduction=reduction) == loss(y, z, w, reduction=reduction)
 
 
-@pytest.mark.parametrize("loss", VECTORS, ids=repr)
+@pytest.mark.parametrize("loss", first_of_each_class(VECTORS), ids=repr)
 def test_weights_multiply_the_losses_of_vectors(loss: Any) -> None:
     y, z = of_sets(loss, n=30)
     w = np.random.default_rng(1).uniform(-1, 3, 30)
@@ -417,7 +439,7 @@ def test_weights_multiply_the_losses_of_vectors(loss: Any) -> None:
         np.testing.assert_allclose(a, b / w.sum(), rtol=1e-14)
 
 
-@pytest.mark.parametrize(("loss", "classes"), [(x, c) for x in OVERLAPS for c in (0, 3)], ids=repr)
+@pytest.mark.parametrize(("loss", "classes"), first_of_each_class((x, c) for c in (3, 0) for x in OVERLAPS), ids=repr)
 def test_images(loss: Any, classes: int) -> None:
     y, z = of_sets(loss, n=40, classes=classes)
     each, whole = dataclasses.replace(loss, per_image=True), dataclasses.replace(loss, per_image=False)
@@ -500,7 +522,7 @@ def placed(a: Any, layout: str) -> Any:
 
 
 @pytest.mark.parametrize("layout", ["F", "strided", "moved", "swapped", "reversed"])
-@pytest.mark.parametrize(("loss", "classes"), LAWS, ids=repr)
+@pytest.mark.parametrize(("loss", "classes"), ENGINE, ids=repr)
 def test_layouts(loss: Any, classes: int, layout: str) -> None:
     y, z = of_sets(loss, n=40, classes=classes)
     w = np.linspace(0, 2, 40)
@@ -517,7 +539,7 @@ def test_layouts(loss: Any, classes: int, layout: str) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-16)
 
 
-@pytest.mark.parametrize(("loss", "classes"), LAWS, ids=repr)
+@pytest.mark.parametrize(("loss", "classes"), ENGINE, ids=repr)
 def test_dtypes(loss: Any, classes: int) -> None:
     y, z = of_sets(loss, n=24, classes=classes)
     hard = (
@@ -570,7 +592,7 @@ def test_bits_do_not_depend_on_threads(loss: Any, classes: int, monkeypatch: pyt
     assert len(found) == 1
 
 
-@pytest.mark.parametrize(("loss", "classes"), LAWS, ids=repr)
+@pytest.mark.parametrize(("loss", "classes"), ENGINE, ids=repr)
 def test_methods_agree_and_change_nothing(loss: Any, classes: int) -> None:
     y, z = of_sets(loss, n=24, classes=classes)
     before = [np.array(a) for a in (*([] if y is None else [y]), *listed(z))]

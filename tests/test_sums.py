@@ -12,6 +12,7 @@ import pytest
 import nbloss
 from nbloss._cpu.pointwise import PARALLEL_FROM
 from tests.cases import CASES, REPRESENTATIVES, extreme, ordinary
+from tests.selection import slow
 
 
 def weights_for(z: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
@@ -19,7 +20,7 @@ def weights_for(z: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
     return np.where(rng.random(z.shape) < 0.2, 0, rng.uniform(0.1, 3, z.shape)).astype(dtype)
 
 
-@pytest.mark.parametrize("loss", CASES, ids=repr)
+@pytest.mark.parametrize("loss", [*REPRESENTATIVES, *slow(CASES)], ids=repr)
 def test_weights_multiply(loss: nbloss.Loss) -> None:
     y, z = ordinary(loss, 333)
     w = weights_for(z)
@@ -30,6 +31,14 @@ def test_weights_multiply(loss: nbloss.Loss) -> None:
 
 
 @pytest.mark.parametrize("loss", CASES, ids=repr)
+def test_sums_are_those_of_the_values(loss: nbloss.Loss) -> None:
+    y, z = ordinary(loss, 3333)
+    total = math.fsum(loss.value(y, z, reduction="none"))
+    assert loss.value(y, z, reduction="sum") == pytest.approx(total, rel=1e-15, abs=0)
+    assert loss.value(y, z) == pytest.approx(total / 3333, rel=1e-15, abs=0)
+
+
+@pytest.mark.parametrize("loss", [*REPRESENTATIVES, *slow(CASES)], ids=repr)
 def test_reductions(loss: nbloss.Loss) -> None:
     y, z = ordinary(loss, 3333)
     w = weights_for(z)

@@ -1,8 +1,8 @@
 """Law: with the convention of a library, its built-in objective and ours train the same model.
 
-CI trains on 2000 rows, ``-m slow`` on 20 000 as well. Of the objectives whose models can be had exactly, those are
-missing that no loss of the library is: LightGBM's binary with another slope than 1, and mape, whose leaves it renews;
-CatBoost's Lq.
+CI trains on 2000 rows with weights, ``-m slow`` on 20 000 and without weights as well. Of the objectives whose models
+can be had exactly, those are missing that no loss of the library is: LightGBM's binary with another slope than 1, and
+mape, whose leaves it renews; CatBoost's Lq.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import nbloss
 from nbloss.gbm import HistGradientBoostingLoss, Objective
 from tests.gbm import data
 from tests.gbm.data import BINARY, COUNT, LABELS, POSITIVE, ROUNDS, WEIGHT, made, of_catboost, of_lightgbm, of_xgboost
+from tests.selection import slow
 
 MANY = {"num_class": data.CLASSES}
 LEVELS = (0.2, 0.5, 0.9)
@@ -77,7 +78,8 @@ def ids(case: Any) -> str:
 
 def weighted(test: Any) -> Any:
     """Run a test without and with weights, on few rows and on many."""
-    test = pytest.mark.parametrize("with_weights", [False, True], ids=["unweighted", "weighted"])(test)
+    weights = [*slow([False]), True]
+    test = pytest.mark.parametrize("with_weights", weights, ids=["unweighted", "weighted"])(test)
     return pytest.mark.parametrize("rows", [data.N, pytest.param(20_000, marks=pytest.mark.slow)])(test)
 
 
