@@ -82,6 +82,10 @@ per_cent, logarithms = 100 * np.abs((a - b) / a), (np.log(1 + p) - np.log(1 + q)
 near = cosine(x1, x2)
 hits, misses, alarms = (many * p).sum(), (many * (1 - p)).sum(), ((1 - many) * p).sum()
 
+pixels, found = np.eye(K)[masks].reshape(2, -1, K), np.exp(log_softmax(np.moveaxis(images, 1, -1))).reshape(2, -1, K)
+both, only_found, only_there = ((x * y).sum(1) for x, y in ((pixels, found), (1 - pixels, found), (pixels, 1 - found)))
+overlap = (both + 1) / (both + 0.3 * only_found + 0.7 * only_there + 1)
+
 PYTORCH = {
     "torch.nn.BCELoss()(p, y)": bce(y, p).mean(),
     "torch.nn.BCELoss(weight=w)(p, y)": (bce(y, p) * w).mean(),
@@ -186,6 +190,33 @@ KERAS = {
     "Tversky(alpha=0.3, beta=0.7)(many, p)": 1 - (hits + 1e-7) / (hits + 0.3 * misses + 0.7 * alarms + 1e-7),
 }
 
+OPTAX = {
+    "squared_error(b, a)": (a - b) ** 2,
+    "l2_loss(b, a)": (a - b) ** 2 / 2,
+    "huber_loss(b, a, delta=1.5)": huber(a - b, 1.5),
+    "log_cosh(b, a)": np.log(np.cosh(a - b)),
+    "cosine_similarity(x1, x2)": near,
+    "cosine_distance(x1, x2)": 1 - near,
+    "sigmoid_binary_cross_entropy(z, y)": bce(y, p),
+    "sigmoid_focal_loss(z, many, alpha=0.25, gamma=2.0)": focal(many, p, 2, 0.25),
+    "hinge_loss(z, s)": hinge,
+    "perceptron_loss(z, s)": np.maximum(-s * z, 0),
+    "softmax_cross_entropy(u, t)": cross_entropy(t, log_p),
+    "safe_softmax_cross_entropy(u, t)": cross_entropy(t, log_p),
+    "softmax_cross_entropy(u, optax.smooth_labels(np.eye(4)[labels], 0.1))": cross_entropy(smooth(hot, 0.1), log_p),
+    "softmax_cross_entropy_with_integer_labels(u, labels)": -own,
+    "softmax_cross_entropy_with_integer_labels(images, masks, axis=1)": of_images,
+    "poly_loss_cross_entropy(u, t, epsilon=2.0)": cross_entropy(t, log_p) + 2 * (t * (1 - np.exp(log_p))).sum(-1),
+    "ranking_softmax_loss(u, t)": cross_entropy(t, log_p).mean(),
+    "kl_divergence(log_q, t)": (t * np.log(t / q)).sum(-1),
+    "kl_divergence_with_log_targets(log_q, log_t)": (t * np.log(t / q)).sum(-1),
+    "convex_kl_divergence(log_q, t)": (t * np.log(t / q) + q - t).sum(-1),
+    "multiclass_hinge_loss(u, labels)": (u + 1 - hot).max(-1) - u[of, labels],
+    "triplet_margin_loss(x1, x2, x3, margin=0.5, eps=0)": np.maximum(0, distance(x1, x2) - distance(x1, x3) + 0.5),
+    "binary_dice_loss(z, many, smooth=1.0)": 1 - ((many * p).sum(-1) + 1) / ((many + p).sum(-1) / 2 + 1),
+    "dice_loss(np.moveaxis(images, 1, -1), np.eye(4)[masks], alpha=0.3, beta=0.7)": mean(1 - overlap),
+}
+
 BOOSTING = {
     "gradient of XGBoost's reg:squarederror": b - a,
     "gradient of XGBoost's binary:logistic": p - y,
@@ -210,6 +241,7 @@ BOOSTING = {
 EXPECTED: dict[str, dict[str, Any]] = {
     "from-pytorch": PYTORCH,
     "from-keras": {TF + call: found for call, found in KERAS.items()},
+    "from-optax": {f"optax.losses.{call}": found for call, found in OPTAX.items()},
     "from-boosting": BOOSTING,
 }
 

@@ -2,4 +2,4 @@
 
 import importlib.util
 
-collect_ignore_glob = [] if importlib.util.find_spec("torch") and importlib.util.find_spec("keras") else ["test_*.py"]
+collect_ignore_glob = [] if all(map(importlib.util.find_spec, ("jax", "keras", "optax", "torch"))) else ["test_*.py"]

@@ -14,6 +14,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # those of others while they are imported
     import jax
     import keras
+    import optax
     import torch
 
 import numpy as np
@@ -48,6 +49,13 @@ def test_pytorch_is_as_the_table_says(call: str) -> None:
 def test_keras_is_as_the_table_says(call: str) -> None:
     found = eval(call, {"tf": TF, **ARRAYS})
     np.testing.assert_allclose(np.asarray(found), EXPECTED["from-keras"][call], rtol=CLAMPS)
+
+
+@pytest.mark.parametrize("call", EXPECTED["from-optax"])
+def test_optax_is_as_the_table_says(call: str) -> None:
+    arrays = {name: jax.numpy.asarray(x) for name, x in ARRAYS.items()}
+    found = eval(call, {"optax": optax, "np": np, **arrays})
+    np.testing.assert_allclose(found, EXPECTED["from-optax"][call], rtol=1e-12)
 
 
 def recipe(library: str) -> dict[str, Any]:
