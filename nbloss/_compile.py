@@ -16,6 +16,7 @@ import functools
 import hashlib
 import os
 import pathlib
+import pickle
 import shutil
 import sys
 import tempfile
@@ -24,7 +25,8 @@ from collections.abc import Callable
 from typing import Any
 
 from numba import config, njit
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core import serialize
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 from numba.extending import register_jitable
 
 from nbloss import _graph, _lines, _math, _parallel
@@ -163,12 +165,35 @@ class _Impl(CompileResultCacheImpl):
     _locator_classes = (_Locator,)
 
 
+class _Files(IndexDataCacheFile):
+    """Files that tell whether they are whole and which kernel they hold.
+
+    A computer that stops may leave a file without its end; processes of two kinds of machines that share a folder may
+    take one name for two kernels. Such machine code would be run.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        body = serialize.dumps((key, data))
+        super().save(key, (hashlib.sha256(body).digest(), body))
+
+    def load(self, key: Any) -> Any:
+        digest, body = super().load(key) or (None, b"")
+        if digest != hashlib.sha256(body).digest():
+            return None
+        found, data = pickle.loads(body)
+        return data if found == key else None
+
+
 class _DiskCache(FunctionCache):
     """numba's cache of one function, for which a missing, full or damaged folder means to compile anew."""
 
     _impl_class = _Impl
     is_named_fully = False
     """Whether the name of the kernel tells all that it does, as that of a formula kept as data does."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, fingerprint())
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         if self.is_named_fully:

@@ -130,6 +130,16 @@ def test_helpers_of_formulas_count_as_sources(first: Any, warm: pathlib.Path) ->
 
 
 def test_a_damaged_file_is_compiled_anew(first: Any, warm: pathlib.Path) -> None:
+    """One that ends early, one of which an end never came to the disk, and one that holds another kernel."""
+    files = sorted(warm.rglob("*.nbc"))
+    contents = [file.read_bytes() for file in files]
+    assert len(files) > 1
+    for file, content in zip(files, [*contents[1:], contents[0]], strict=True):
+        file.write_bytes(content)
+    assert run(warm)[:2] == first[1][:2]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    assert run(warm)[:2] == first[1][:2]
     for file in warm.rglob("*.nb?"):
         file.write_bytes(file.read_bytes()[:50])
     assert run(warm)[:2] == first[1][:2]
