@@ -92,12 +92,19 @@ def masses(
     return found * (1.0 if factors is None else np.asarray(factors)), total
 
 
+def shares(found: Any) -> Any:
+    """Return the part that each class has of what was found of all."""
+    if not found.any():
+        raise ValueError("y_true must have a class with a weight other than 0, got rows without one")
+    return found / found.sum()
+
+
 def simplex(found: Any, slope: Callable[[float], float]) -> Any:
     """Return the probabilities p, which sum to 1, for which ``found * slope(p)`` is the same in all classes.
 
     *slope* falls; a class of which nothing was found has the probability 0.
     """
-    share = (found / found.sum()).tolist()
+    share = shares(found).tolist()
 
     def probabilities(level: float) -> list[float]:
         return [

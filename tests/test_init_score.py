@@ -81,6 +81,9 @@ def test_errors() -> None:
         nbloss.Huber().init_score([])
     with pytest.raises(ValueError, match="weight other than 0"):
         nbloss.Huber().init_score([1.0, 2.0], [0, 0])
+    for loss, y in ((nbloss.CrossEntropy(), np.zeros((2, 3))), (nbloss.NLL(class_weight=(0, 1)), [0, 0])):
+        with pytest.raises(ValueError, match="weight other than 0"):
+            loss.init_score(y)
     with pytest.raises(ValueError, match=r"y_true must lie in \[0, 1\]"):
         nbloss.BinaryCrossEntropy().init_score([0, 2])
     with pytest.raises(ValueError, match="y_true must lie in"):

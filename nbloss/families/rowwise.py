@@ -152,7 +152,7 @@ class Rowwise(Loss):
         *masses* are the weighted sums of the targets of each class, *total* that of the weights. By default, what
         losses like the cross-entropy have.
         """
-        return masses / masses.sum()
+        return _statistics.shares(masses)
 
     def hessian_matrix(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Return the second derivatives of the *sum* of the losses by each two predictions of a row.
