@@ -22,6 +22,9 @@ PATIENCE = 240
 """Seconds without a word after which a process is taken to hang."""
 
 
+LATE = "not done: out of time"
+"""The error of what there was no time for."""
+
 BETWEEN = 77
 """What a process ends with that cannot go on with its next job, after it has written down the last one."""
 
@@ -29,8 +32,8 @@ BETWEEN = 77
 class Worker:
     """A process that works on every so many-th job, and goes on in another one where it ends too early."""
 
-    def __init__(self, command: Sequence[str], names: Sequence[str], share: range, file: pathlib.Path) -> None:
-        self._command, self._names, self._jobs, self._file = command, names, list(share), file
+    def __init__(self, command: Sequence[str], names: Sequence[str], share: list[int], file: pathlib.Path) -> None:
+        self._command, self._names, self._jobs, self._file = command, names, share, file
         self._read = 0
         self._process: subprocess.Popen[bytes] | None = None
         file.touch()
@@ -88,14 +91,18 @@ def run(
     names: Sequence[str],
     processes: int,
     deadline: float,
+    done: set[str],
     take: Callable[[str, list[Row]], None],
 ) -> None:
-    """Let *processes* do the jobs with these names, and *take* what they find; what is late is not done."""
+    """Let *processes* do the jobs with these names, but for those *done*, and *take* what they find.
+
+    What is late is not done.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        count = len(names)
+        jobs = [i for i, name in enumerate(names) if name not in done]
         workers = [
-            Worker(command, names, range(i, count, processes), pathlib.Path(folder, f"{i}.jsonl"))
-            for i in range(min(processes, count))
+            Worker(command, names, jobs[i::processes], pathlib.Path(folder, f"{i}.jsonl"))
+            for i in range(min(processes, len(jobs)))
         ]
         try:
             while not all(worker.is_done for worker in workers):
@@ -108,7 +115,7 @@ def run(
         finally:
             left = [name for worker in workers for name in worker.stop()]
         for name in left:
-            take(name, [{"error": "not done: out of time"}])
+            take(name, [{"error": LATE}])
 
 
 def work(jobs: Sequence[Callable[[], Iterator[Row]]], chosen: str, lines: str) -> None:

@@ -6,7 +6,8 @@ checks every loss against the CPU, then measures; it writes ``results/gpu.csv``,
 chart ``results/gpu.svg``, with the name of the device, and ends with an error if a check failed. It needs a device,
 NumPy, numba and numba-cuda; CuPy and PyTorch are measured beside where they are installed. What fails, crashes or
 hangs is written down, and the rest goes on; results are written as they come. ``--check`` and ``--measure`` do one
-half each, and ``--minutes 9`` ends either in time: what was not done is written down as such.
+half each, and ``--minutes 9`` ends either in time: what was not done is written down as such, and a later run with
+``--resume`` does it, with the same devices and versions.
 
 Checks run in as many processes as there are cores, since most of their time goes into compilation. All that is
 measured is compiled before, in the same way; then it is measured by one process alone.
@@ -19,10 +20,7 @@ driver, taken in turn in the same rounds.
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import functools
-import importlib.metadata
 import math
 import os
 import pathlib
@@ -40,6 +38,7 @@ import _gpu_workers
 import numpy as np
 from _gpu_chart import chart
 from _gpu_checks import MOST_ULPS, distance, verdict
+from _gpu_results import environment, kept, write
 from numba import config, cuda
 
 import nbloss
@@ -124,7 +123,8 @@ def of_pointwise(rng: Any, n: int, rounds: int, only: str) -> Iterator[Job]:
         if not issubclass(loss, Pointwise) or issubclass(loss, Paired) or only not in loss.__name__:
             continue
         for dtype in (np.float32, np.float64) if loss.__name__ in ("Huber", "BinaryCrossEntropy") else (np.float32,):
-            yield loss.__name__, functools.partial(_of_one, rng, loss(), n, dtype, rounds)
+            name = f"{loss.__name__} {np.dtype(dtype).name}"
+            yield name, functools.partial(_of_one, rng, loss(), n, dtype, rounds)
 
 
 def _of_one(rng: Any, loss: Any, n: int, dtype: Any, rounds: int) -> Iterator[Row]:
@@ -243,23 +243,6 @@ def measurements(options: argparse.Namespace) -> list[Job]:
 # All
 
 
-def environment() -> Row:
-    """Return what the figures depend on."""
-    found: Row = {"date": datetime.date.today().isoformat(), "python": sys.version.split()[0]}
-    found["nbloss"] = nbloss.__version__
-    for name in ("numba", "numba-cuda", "cuda-core", "numpy", "cupy-cuda13x", "cupy-cuda12x", "torch"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = ""
-    if not config.ENABLE_CUDASIM:
-        from cuda.core import Device
-
-        device = Device()
-        found |= {"gpu": device.name, "capability": ".".join(map(str, device.compute_capability))}
-    return found
-
-
 def level_2_cache() -> int:
     """Return the bytes of the level-2 cache."""
     from cuda.core import Device
@@ -268,17 +251,6 @@ def level_2_cache() -> int:
         return int(Device().properties.l2_cache_size)
     except Exception:
         return 64 << 20
-
-
-def write(path: pathlib.Path, rows: Sequence[Row], place: Row) -> None:
-    """Write the rows, and what they depend on, as CSV."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*names, *place], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            cut = {name: f"{x:.5g}" if isinstance(x, float) else x for name, x in row.items()}
-            writer.writerow(cut | place)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -309,6 +281,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="compare every loss with the CPU")
     parser.add_argument("--measure", action="store_true", help="measure")
     parser.add_argument("--only", default="", help="losses whose class has this in its name")
+    parser.add_argument("--resume", action="store_true", help="do what an earlier run into this folder has not done")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after so many")
     parser.add_argument("--processes", type=int, default=min(32, os.cpu_count() or 1), help="for what is compiled")
     parser.add_argument("--elements", type=int, default=1000, help="of the arrays of checks")
@@ -325,7 +298,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def check(options: argparse.Namespace, place: Row, deadline: float) -> int:
     """Check everything; return how much is not as it must be."""
-    rows: list[Row] = []
+    path = options.into / "gpu-checks.csv"
+    rows = kept(path, place) if options.resume else []
     started = time.monotonic()
 
     def take(name: str, found: list[Row]) -> None:
@@ -333,41 +307,44 @@ def check(options: argparse.Namespace, place: Row, deadline: float) -> int:
             print(f"{row['ok']:4}{row.get('ulps', math.nan):10.3g} ulp  {row.get('arrays', '')}  {name}", flush=True)
             if row.get("error"):
                 print(f"    {row['error']}", flush=True)
-            rows.append({"loss": name} | row)
-        write(options.into / "gpu-checks.csv", rows, place)
+            rows.append({"job": name} | row)
+        write(path, rows, place)
 
     names = [name for name, _ in _gpu_checks.jobs(options.only, options.elements)]
-    _gpu_workers.run(_again("--check", options), names, options.processes, deadline, take)
+    done = {row["job"] for row in rows}
+    _gpu_workers.run(_again("--check", options), names, options.processes, deadline, done, take)
     failed = [row for row in rows if row["ok"] != "yes"]
     print(f"{len(rows) - len(failed)} of {len(rows)} checks passed in {time.monotonic() - started:.0f} s", flush=True)
     for row in failed:
-        print(f"failed: {row['loss']}, {row.get('arrays', '')}, {row.get('ulps')} ulp, {row.get('error')}", flush=True)
+        print(f"failed: {row['job']}, {row.get('arrays', '')}, {row.get('ulps')} ulp, {row.get('error')}", flush=True)
     return len(failed)
 
 
 def measure(options: argparse.Namespace, place: Row, deadline: float) -> int:
     """Measure everything; return how much could not be."""
     names = [name for name, _ in measurements(options)]
-    rows: list[Row] = []
+    path = options.into / "gpu.csv"
+    rows = kept(path, place) if options.resume else []
+    done = {row["job"] for row in rows}
     started = time.monotonic()
 
     def take(name: str, found: list[Row]) -> None:
-        rows.extend({"case": name} | row for row in found)
-        write(options.into / "gpu.csv", rows, place)
+        rows.extend({"job": name} | row for row in found)
+        write(path, rows, place)
         (options.into / "gpu.svg").write_text(chart(rows, f"{place.get('gpu', '')}, {place['date']}"))
 
     # the same of small arrays, so that all kernels are on the disk
     _gpu_workers.run(
-        _again("--measure", options, "--size", "65536", "--rounds", "1"), names, options.processes, deadline,
+        _again("--measure", options, "--size", "65536", "--rounds", "1"), names, options.processes, deadline, done,
         lambda name, found: None,
     )  # fmt: skip
     print(f"compiled in {time.monotonic() - started:.0f} s", flush=True)
     large = ["--rounds", str(options.rounds), "--size", str(options.size)]
-    _gpu_workers.run(_again("--measure", options, *large), names, 1, deadline, take)
+    _gpu_workers.run(_again("--measure", options, *large), names, 1, deadline, done, take)
     print(f"compiled and measured in {time.monotonic() - started:.0f} s", flush=True)
     for row in rows:
         if row.get("error"):
-            print(f"failed: {row['case']}, {row.get('way', '')}: {row['error']}", flush=True)
+            print(f"failed: {row['job']}, {row.get('way', '')}: {row['error']}", flush=True)
         elif row.get("goal") and not row["of copy"] >= row["goal"]:
             print(f"below the goal: {row['case']} {row['shape']}: {row['of copy']:.2f}, not {row['goal']}", flush=True)
     return sum(bool(row.get("error")) for row in rows)

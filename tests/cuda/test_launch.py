@@ -427,7 +427,7 @@ def test_the_command_for_a_device(tmp_path: pathlib.Path) -> None:
     output, checks, measured = run("--all", "--only", "Perceptron")
     assert "0 of 4 checks passed" in output  # of each precision one, and what broke with it
     assert checks and all(row["ok"] == "NO" and "CUDA_ERROR" in row["error"] for row in checks)
-    assert [row["case"] for row in measured if row["error"]][-1] == "Perceptron"
+    assert [row["job"] for row in measured if row["error"]][-1] == "Perceptron float32"
     _, _, measured = run("--measure", "--only", "CrossEntropy")
     assert {"rows", "few classes", "pointwise", "sums", "call"} <= {row["kind"] for row in measured}
     assert [row["case"] for row in measured if row["error"]] == ["value and gradient, captured"]  # it gave nothing
@@ -435,6 +435,10 @@ def test_the_command_for_a_device(tmp_path: pathlib.Path) -> None:
     assert (tmp_path / "gpu.svg").read_text().count("<rect") > 10
     output, checks, _ = run("--check", "--only", "ZeroOne", "--minutes", "0")
     assert "0 of 4 checks passed" in output and {row["error"] for row in checks} == {"not done: out of time"}
+    output, checks, _ = run("--check", "--only", "ZeroOne", "--resume")  # of each, three kinds of arrays
+    assert "0 of 12 checks passed" in output and {row["error"] for row in checks} == {""}
+    output, again, _ = run("--check", "--only", "ZeroOne", "--resume")
+    assert "0 of 12 checks passed in 0 s" in output and again == checks
 
 
 def test_machine_code_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
