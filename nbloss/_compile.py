@@ -198,8 +198,11 @@ class _DiskCache(FunctionCache):
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         if self.is_named_fully:
             return sig, codegen.magic_tuple(), self._py_func.__qualname__
-        made_of = hashlib.sha256(repr(identity(self._py_func)).encode()).hexdigest()
-        return sig, codegen.magic_tuple(), made_of
+        try:
+            made_of = identity(self._py_func)
+        except TypeError:  # closed over what only numba's own key can tell apart
+            return super()._index_key(sig, codegen)
+        return sig, codegen.magic_tuple(), hashlib.sha256(repr(made_of).encode()).hexdigest()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
