@@ -27,14 +27,18 @@ from typing import Any
 from numba import config, njit
 from numba.core import serialize
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
-from numba.extending import register_jitable
+from numba.extending import overload, register_jitable
 
 from nbloss import _graph, _lines, _math, _parallel
 from nbloss._emit import let_compile
 from nbloss._identity import identity
+from nbloss._inlining import Inlined
 
 INLINE = {"forceinline": True, "error_model": "numpy"}
 """For functions in a hot loop: one that stays a call, or may raise at a division, keeps LLVM from vectorising it."""
+
+INLINED = INLINE | {"pipeline_class": Inlined}
+"""The same for functions of which the CPU needs no machine code but that of kernels."""
 
 PACKAGE = pathlib.Path(__file__).parent
 
@@ -80,22 +84,26 @@ def cache_folder() -> pathlib.Path | None:
     return None
 
 
-def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let kernels of every target call *function* and the plain functions that it calls; it stays plain Python."""
+def inlined(function: Callable[..., Any], options: dict[str, Any] = INLINE) -> Callable[..., Any]:
+    """Let kernels of every target call *function* and the plain functions that it calls; it stays plain Python.
+
+    The *options* are those of the CPU.
+    """
     if function in _inlined or function in (*_math.PRIMITIVES, *_lines.PRIMITIVES):
         return function
     _inlined.add(function)
     program = getattr(function, "program", None)
     if program is not None:
         for name in _graph.called_by(program):
-            inlined(getattr(_math, name))
+            inlined(getattr(_math, name), options)
         let_compile(function, program, INLINE)
     else:
         of_closure = [cell.cell_contents for cell in function.__closure__ or ()]
         for called in (*map(function.__globals__.get, function.__code__.co_names), *of_closure):
             if isinstance(called, types.FunctionType):
-                inlined(called)
+                inlined(called, options)
         register_jitable(**INLINE)(function)
+        overload(function, target="cpu", strict=False, jit_options=options)(lambda *arguments, **named: function)
     return function
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
-from nbloss._compile import INLINE
+from nbloss._compile import INLINED
 from nbloss._cpu.sums import add_to, no_sums, sum_of, total, total_with, weigh
 from nbloss._cpu.views import address, part, scratch_of
 
@@ -24,7 +24,7 @@ def sums_beside(w: Any, blocks: int) -> Any:
     return None if w is None else np.empty(blocks)
 
 
-@overload(sums_beside, strict=False)
+@overload(sums_beside, target="cpu", strict=False, jit_options=INLINED)
 def _sums_beside(w: Any, blocks: int) -> Any:
     return (lambda w, blocks: None) if w is types.none else (lambda w, blocks: np.empty(blocks))
 
@@ -35,7 +35,7 @@ def add_weights(w: Any, sums: Any, b: int) -> None:
         sums[b] = total(w, None)
 
 
-@overload(add_weights, strict=False)
+@overload(add_weights, target="cpu", strict=False, jit_options=INLINED)
 def _add_weights(w: Any, sums: Any, b: int) -> Any:
     if w is types.none:
         return lambda w, sums, b: None
@@ -46,7 +46,7 @@ def _add_weights(w: Any, sums: Any, b: int) -> Any:
     return write
 
 
-@register_jitable
+@register_jitable(**INLINED)
 def are_apart(out: Any, a: Any, b: Any, c: Any, d: Any) -> bool:
     """Whether the contiguous vector *out* shares no memory with the others; each of them may be None."""
     return not (overlap(out, a) or overlap(out, b) or overlap(out, c) or overlap(out, d))
@@ -57,7 +57,7 @@ def overlap(a: Any, b: Any) -> bool:
     return a is not None and b is not None and bool(np.may_share_memory(a, b))
 
 
-@overload(overlap, strict=False)
+@overload(overlap, target="cpu", strict=False, jit_options=INLINED)
 def _overlap(a: Any, b: Any) -> Any:
     if types.none in (a, b):
         return lambda a, b: False
@@ -69,7 +69,7 @@ def _overlap(a: Any, b: Any) -> Any:
     return compare
 
 
-@register_jitable(**INLINE)
+@register_jitable(**INLINED)
 def evaluate(f: Any, choices: Any, bounds: Any, numbers: Any, y: Any, z: Any) -> Any:
     """Evaluate the formula *f* at one element: nan outside the domain, to which nan never belongs."""
     real = type(z)
@@ -84,7 +84,7 @@ def parts(numbers: Any, first: int, last: int) -> Any:
     return tuple(x[first:last] if isinstance(x, np.ndarray) else x for x in numbers)
 
 
-@overload(parts, strict=False)
+@overload(parts, target="cpu", strict=False, jit_options=INLINED)
 def _parts(numbers: Any, first: int, last: int) -> Any:
     if not any(isinstance(x, types.Array) for x in numbers):
         return lambda numbers, first, last: numbers
@@ -98,7 +98,7 @@ def numbers_at(numbers: Any, i: Any, real: Any) -> Any:
     return tuple(real(x[i]) if isinstance(x, np.ndarray) else x for x in numbers)
 
 
-@overload(numbers_at, strict=False)  # strict would compare annotations too
+@overload(numbers_at, target="cpu", strict=False, jit_options=INLINED)  # strict would compare annotations too
 def _numbers_at(numbers: Any, i: Any, real: Any) -> Any:
     if not any(isinstance(x, types.Array) for x in numbers):
         return lambda numbers, i, real: numbers
@@ -114,7 +114,7 @@ def room_beside(y: Any, real: Any) -> Any:
     return np.empty(BLOCK, real) if y.itemsize > np.dtype(real).itemsize else None
 
 
-@overload(room_beside, strict=False)
+@overload(room_beside, target="cpu", strict=False, jit_options=INLINED)
 def _room_beside(y: Any, real: Any) -> Any:
     if _is_wide(y, real.dtype):
         return lambda y, real: np.empty(BLOCK, real)
@@ -129,7 +129,7 @@ def narrowed(y: Any, room: Any) -> Any:
     return room[: y.size]
 
 
-@overload(narrowed, strict=False)
+@overload(narrowed, target="cpu", strict=False, jit_options=INLINED)
 def _narrowed(y: Any, room: Any) -> Any:
     if room is types.none:
         return lambda y, room: y
@@ -148,7 +148,7 @@ def weighed_at_once(x: Any, w: Any, i: int) -> Any:
     return x if w is None or w.itemsize > x.itemsize else weigh(x, w[i])
 
 
-@overload(weighed_at_once, strict=False, jit_options=INLINE)
+@overload(weighed_at_once, target="cpu", strict=False, jit_options=INLINED)
 def _weighed_at_once(x: Any, w: Any, i: int) -> Any:
     if w is types.none or _is_wide(w, x):
         return lambda x, w, i: x
@@ -162,7 +162,7 @@ def weigh_later(a: Any, w: Any, real: Any) -> None:
             a[i] = weigh(a[i], w[i])
 
 
-@overload(weigh_later, strict=False, jit_options=INLINE)
+@overload(weigh_later, target="cpu", strict=False, jit_options=INLINED)
 def _weigh_later(a: Any, w: Any, real: Any) -> Any:
     if a is types.none or w is types.none or not _is_wide(w, real.dtype):
         return lambda a, w, real: None
@@ -178,7 +178,7 @@ def _is_wide(a: Any, real: Any) -> bool:
     return bool(getattr(a.dtype, "bitwidth", 8) > real.bitwidth)  # a Boolean has none
 
 
-@register_jitable(**INLINE)
+@register_jitable(**INLINED)
 def fill(
     f: Any, choices: Any, bounds: Any, real: Any, numbers: Any, y: Any, z: Any, w: Any, value: Any, gradient: Any,
     hessian: Any,
@@ -197,7 +197,7 @@ def fill(
     weigh_later(hessian, w, real)
 
 
-@register_jitable(**INLINE)
+@register_jitable(**INLINED)
 def add(
     f: Any, choices: Any, bounds: Any, real: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, gradient: Any
 ) -> Any:
@@ -225,7 +225,7 @@ def add(
     return total_with(sums, part(values, 0, rest), part(w, whole, z.size))
 
 
-@register_jitable(**INLINE)
+@register_jitable(**INLINED)
 def evaluate_few(
     f: Any, choices: Any, bounds: Any, real: Any, numbers: Any, scale: Any, y: Any, z: Any, w: Any, values: Any,
     gradient: Any,
@@ -237,7 +237,7 @@ def evaluate_few(
             gradient[i] = (gradient[i] if w is None else weigh(gradient[i], w[i])) * scale
 
 
-@register_jitable(**INLINE)
+@register_jitable(**INLINED)
 def add_up(sums: Any) -> Any:
     """Sum of the blocks' sums, pairwise, in an order that depends on their number only; *sums* is used up."""
     if sums is None or sums.size == 0:
@@ -258,7 +258,7 @@ def put_total(sums: Any, totals: Any, c: int) -> None:
         totals[c] = add_up(sums)
 
 
-@overload(put_total, strict=False)
+@overload(put_total, target="cpu", strict=False, jit_options=INLINED)
 def _put_total(sums: Any, totals: Any, c: int) -> Any:
     if sums is types.none:
         return lambda sums, totals, c: None

@@ -220,7 +220,7 @@ def _counts(w: Any, i: Any) -> Any:
     """Whether a row has a weight, if there are any."""
 
 
-@overload(_counts, strict=False, jit_options=INLINE)
+@overload(_counts, target="cpu", strict=False, jit_options=INLINE)
 def _counts_if_weighed(w: Any, i: Any) -> Any:
     return (lambda w, i: True) if w is types.none else (lambda w, i: w[i] != 0)
 
@@ -229,7 +229,7 @@ def _weigh(w: Any, into: Any) -> None:
     """Write the weights of a block; 1 behind them, or if there are none."""
 
 
-@overload(_weigh, strict=False, jit_options=INLINE)
+@overload(_weigh, target="cpu", strict=False, jit_options=INLINE)
 def _weigh_some(w: Any, into: Any) -> Any:
     def write(w: Any, into: Any) -> None:
         for i in range(w.size):

@@ -29,6 +29,6 @@ def row(a: Any, i: Any) -> Any:
     """Return ``a[i]``, or None where there is no array."""
 
 
-@overload(row, strict=False)
+@overload(row, target="cpu", strict=False)
 def _row(a: Any, i: Any) -> Any:
     return (lambda a, i: None) if a is types.none else (lambda a, i: a[i])

@@ -208,7 +208,7 @@ def derivative(slopes: Any, which: Any, scratch: Any, i: Any, part: Any) -> Any:
     """Return where the derivatives of row i go: to the scratch if they are not wanted, None if there are none."""
 
 
-@overload(derivative, strict=False)
+@overload(derivative, target="cpu", strict=False)
 def _derivative(slopes: Any, which: Any, scratch: Any, i: Any, part: Any) -> Any:
     if isinstance(slopes, types.NoneType):
         return lambda slopes, which, scratch, i, part: None
@@ -223,7 +223,7 @@ def targets_of(y: Any, i: Any, part: Any) -> Any:
     """Return the line of targets of row i, from labels or from rows."""
 
 
-@overload(targets_of, strict=False)
+@overload(targets_of, target="cpu", strict=False)
 def _targets_of(y: Any, i: Any, part: Any) -> Any:
     if y.ndim == 1:
         return lambda y, i, part: Label(np.int64(y[i]))  # type: ignore[arg-type]  # an int as numba sees it
@@ -234,7 +234,7 @@ def scale(derivatives: Any, factor: Any, weight: Any) -> Any:
     """Multiply a line of derivatives, if there is one, with a factor; without weight they are 0."""
 
 
-@overload(scale, strict=False)
+@overload(scale, target="cpu", strict=False)
 def _scale(derivatives: Any, factor: Any, weight: Any) -> Any:
     if isinstance(derivatives, types.NoneType):
         return lambda derivatives, factor, weight: None

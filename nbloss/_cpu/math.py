@@ -22,6 +22,7 @@ from typing import Any
 from numba.extending import overload, register_jitable
 
 from nbloss import _math
+from nbloss._compile import INLINED
 from nbloss._cpu.formats import CONSTANTS as CONSTANTS  # row kernels take them from here
 from nbloss._cpu.formats import EXP_TAIL as EXP_TAIL
 from nbloss._cpu.formats import (
@@ -42,15 +43,12 @@ from nbloss._cpu.formats import (
 )
 from nbloss._cpu.formats import fused as _fma
 
-# numpy: a division by zero does not raise, so it needs no branch; a call that is left in a loop stops its vectorisation
-_OPTIONS = {"error_model": "numpy", "forceinline": True}
-
 
 def _implements(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make the decorated function what compiled code runs in place of *function*."""
 
     def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
-        @overload(function, target="cpu", strict=False, jit_options=_OPTIONS)
+        @overload(function, target="cpu", strict=False, jit_options=INLINED)
         def choose(*arguments: Any) -> Callable[..., Any] | None:
             return implementation if arguments[0] in FORMATS else None
 
@@ -88,7 +86,7 @@ def exp_minus(x: Any) -> Any:
     return _fma(_fma(r * r, exp_tail(r), r), power, power)
 
 
-@register_jitable(**_OPTIONS)
+@register_jitable(**INLINED)
 def _parts_of_fraction(x: Any) -> Any:
     """Return (k, r, c, 2^k, factor) for which exp(-x) = factor 2^k (c + r) / (c - r)."""
     real, c = type(x), constants(x)
@@ -188,7 +186,7 @@ def expm1(x: Any) -> Any:
     return _math.exp_expm1(x)[1]
 
 
-@register_jitable(**_OPTIONS)
+@register_jitable(**INLINED)
 def _log_of_parts(f: Any, minus_k: Any) -> Any:
     """Return log(2^k (1 + f)); with -k, since 0 would turn -0 into 0."""
     c, two = constants(f), type(f)(2)
@@ -197,7 +195,7 @@ def _log_of_parts(f: Any, minus_k: Any) -> Any:
     return _fma(minus_k, -c.ln2_hi, f + _fma(s, _fma(z, log_tail(z), -f), minus_k * -c.ln2_lo))
 
 
-@register_jitable(**_OPTIONS)
+@register_jitable(**INLINED)
 def _log_at_edges(x: Any, result: Any) -> Any:
     """Return what the logarithm of x is where its parts have no meaning, else the result."""
     real = type(x)
@@ -292,7 +290,7 @@ def log2(x: Any) -> Any:
     return _log_at_edges(x, k + _fma(f, c.log2_e, rest * c.log2_e))
 
 
-@register_jitable(**_OPTIONS)
+@register_jitable(**INLINED)
 def _log2_words(x: Any) -> Any:
     """Return two numbers of which the sum is the logarithm of x to base 2, to 8 bits more than one has.
 

@@ -15,7 +15,7 @@ from numba import float32, float64, prange, types
 
 from nbloss import _parallel
 from nbloss._arrays import DOUBLE, SINGLE, divide
-from nbloss._compile import compiled, inlined
+from nbloss._compile import INLINED, compiled, inlined
 from nbloss._cpu.blocks import (
     BLOCK,
     add,
@@ -156,7 +156,7 @@ def _compiled(
     value, gradient, hessian = (REALS[result][::1] if letter in want else types.none for letter in "vgh")
     inputs = (_readonly(TARGETS[target]), _readonly(prediction), weights, numbers)
     f, bounds = (
-        inlined(program.formula),
+        inlined(program.formula, INLINED),
         (*bounds_of(program.domain.target, compute), *bounds_of(program.domain.prediction, compute)),
     )
     signature: tuple[Any, ...]

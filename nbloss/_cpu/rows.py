@@ -36,7 +36,7 @@ def target_of(y: Any, i: Any, k: Any, real: Any) -> Any:
     """Return the target of class k in row i, from labels or from rows."""
 
 
-@overload(target_of, strict=False)
+@overload(target_of, target="cpu", strict=False)
 def _target_of(y: Any, i: Any, k: Any, real: Any) -> Any:
     if y.ndim == 2:
         return lambda y, i, k, real: real(y[i, k])
@@ -47,7 +47,7 @@ def targets(y: Any, first: Any, rows: Any, into: Any, load: Any) -> Any:
     """Write the targets of all classes, as columns, of so many rows from the *first* on."""
 
 
-@overload(targets, strict=False)
+@overload(targets, target="cpu", strict=False)
 def _targets(y: Any, first: Any, rows: Any, into: Any, load: Any) -> Any:
     if y.ndim == 2:
         return lambda y, first, rows, into, load: load(y, first, rows, into)
@@ -71,7 +71,7 @@ def weight_of(y: Any, w: Any, i: Any, ignored: Any, real: Any) -> Any:
     """Return the weight of row i: 0 for a row that is left out."""
 
 
-@overload(weight_of, strict=False)
+@overload(weight_of, target="cpu", strict=False)
 def _weight_of(y: Any, w: Any, i: Any, ignored: Any, real: Any) -> Any:
     weight = (lambda w, i, real: real(1)) if isinstance(w, types.NoneType) else (lambda w, i, real: real(w[i]))
     weight = register_jitable(**INLINE)(weight)
@@ -191,7 +191,7 @@ def either(a: Any, b: Any) -> Any:
     return b if a is None else a
 
 
-@overload(either, strict=False)  # a condition in its place may come out as an array that may be None
+@overload(either, target="cpu", strict=False)  # a condition in its place may come out as an array that may be None
 def _either(a: Any, b: Any) -> Any:
     if a is types.none:
         return lambda a, b: b
@@ -203,7 +203,7 @@ def power_at(e: Any, i: Any, k: Any, z: Any, scale: Any) -> Any:
     return power(z[i, k], scale) if e is None else e[i, k]
 
 
-@overload(power_at, strict=False, jit_options=INLINE)
+@overload(power_at, target="cpu", strict=False, jit_options=INLINE)
 def _power_at(e: Any, i: Any, k: Any, z: Any, scale: Any) -> Any:
     if e is types.none:
         return lambda e, i, k, z, scale: power(z[i, k], scale)
@@ -214,7 +214,7 @@ def keep(values: Any, into: Any, first: Any) -> None:
     """Write the values of a block, if they are wanted."""
 
 
-@overload(keep, strict=False)
+@overload(keep, target="cpu", strict=False)
 def _keep(values: Any, into: Any, first: Any) -> Any:
     if into is types.none:
         return lambda values, into, first: None
@@ -230,7 +230,7 @@ def clear(line: Any) -> None:
     """Write 0 to a line, if there is one."""
 
 
-@overload(clear, strict=False)
+@overload(clear, target="cpu", strict=False)
 def _clear(line: Any) -> Any:
     if line is types.none:
         return lambda line: None

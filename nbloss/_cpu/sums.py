@@ -15,7 +15,7 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
-from nbloss._compile import INLINE
+from nbloss._compile import INLINED
 from nbloss._cpu.views import borrowed
 
 LANES = 32
@@ -23,19 +23,19 @@ _DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
 _ZEROS = ir.Constant(_DOUBLES, [0.0] * LANES)
 
 
-@register_jitable(**INLINE)
+@register_jitable(**INLINED)
 def weigh(x: Any, w: Any) -> Any:
     """Return ``w * x``, and exactly 0 where w is 0, even if x is nan or infinite."""
     return x * w if w != type(w)(0) else type(x * w)(0)
 
 
-@register_jitable(**INLINE)
+@register_jitable(**INLINED)
 def total(x: Any, w: Any) -> Any:
     """Return the sum of the vector *x*, each element weighed by that of *w* if it is not None."""
     return total_with(no_sums(), x, w)
 
 
-@register_jitable(**INLINE)
+@register_jitable(**INLINED)
 def total_with(sums: Any, x: Any, w: Any) -> Any:
     """Return what is in the lanes plus the sum of the vector *x*, weighed."""
     add_to(sums, x, w)

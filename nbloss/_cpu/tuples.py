@@ -16,7 +16,7 @@ def taken(a: Any, like: Any) -> Any:
     return tuple(a[i] for i in range(len(like)))
 
 
-@overload(taken, strict=False, jit_options=INLINE)
+@overload(taken, target="cpu", strict=False, jit_options=INLINE)
 def _taken(a: Any, like: Any) -> Any:
     if len(like) == 0:
         return lambda a, like: ()
@@ -30,7 +30,7 @@ def put(a: Any, i: Any, x: Any, inside: Any) -> None:
         array[i] = number if inside else math.nan
 
 
-@overload(put, strict=False, jit_options=INLINE)
+@overload(put, target="cpu", strict=False, jit_options=INLINE)
 def _put(a: Any, i: Any, x: Any, inside: Any) -> Any:
     if len(x) == 0:
         return lambda a, i, x, inside: None
@@ -48,7 +48,7 @@ def keep(a: Any, i: Any, x: Any) -> None:
         array[i] = number
 
 
-@overload(keep, strict=False, jit_options=INLINE)
+@overload(keep, target="cpu", strict=False, jit_options=INLINE)
 def _keep(a: Any, i: Any, x: Any) -> Any:
     if len(x) == 0:
         return lambda a, i, x: None
@@ -66,7 +66,7 @@ def spread(a: Any, x: Any) -> None:
         a[i] = number
 
 
-@overload(spread, strict=False, jit_options=INLINE)
+@overload(spread, target="cpu", strict=False, jit_options=INLINE)
 def _spread(a: Any, x: Any) -> Any:
     if len(x) == 0:
         return lambda a, x: None
@@ -83,7 +83,7 @@ def cast(real: Any, x: Any) -> Any:
     return tuple(real(number) for number in x)
 
 
-@overload(cast, strict=False, jit_options=INLINE)
+@overload(cast, target="cpu", strict=False, jit_options=INLINE)
 def _cast(real: Any, x: Any) -> Any:
     if len(x) == 0:
         return lambda real, x: ()
@@ -95,7 +95,7 @@ def added(a: Any, b: Any) -> Any:
     return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
-@overload(added, strict=False, jit_options=INLINE)
+@overload(added, target="cpu", strict=False, jit_options=INLINE)
 def _added(a: Any, b: Any) -> Any:
     if len(a) == 0:
         return lambda a, b: ()
@@ -107,7 +107,7 @@ def at(a: Any, i: Any) -> Any:
     return tuple(array[i] for array in a)
 
 
-@overload(at, strict=False, jit_options=INLINE)
+@overload(at, target="cpu", strict=False, jit_options=INLINE)
 def _at(a: Any, i: Any) -> Any:
     if len(a) == 0:
         return lambda a, i: ()
@@ -125,7 +125,7 @@ def largest(a: Any, b: Any) -> Any:
     return tuple(max(x, _bits(y)) for x, y in zip(a, b, strict=True))
 
 
-@overload(largest, strict=False, jit_options=INLINE)
+@overload(largest, target="cpu", strict=False, jit_options=INLINE)
 def _largest(a: Any, b: Any) -> Any:
     if len(a) == 0:
         return lambda a, b: ()
@@ -142,7 +142,7 @@ def from_bits(x: Any) -> Any:
     return tuple(np.int64(bits).view(np.float64) for bits in x)
 
 
-@overload(from_bits, strict=False, jit_options=INLINE)
+@overload(from_bits, target="cpu", strict=False, jit_options=INLINE)
 def _from_bits(x: Any) -> Any:
     if len(x) == 0:
         return lambda x: ()
@@ -154,7 +154,7 @@ def none_of(x: Any) -> Any:
     return (0,) * len(x)
 
 
-@overload(none_of, strict=False, jit_options=INLINE)
+@overload(none_of, target="cpu", strict=False, jit_options=INLINE)
 def _none_of(x: Any) -> Any:
     zeros = (0,) * len(x)
     return lambda x: zeros
@@ -165,7 +165,7 @@ def doubles(a: Any, i: Any) -> Any:
     return tuple(np.float64(array[i]) for array in a)
 
 
-@overload(doubles, strict=False, jit_options=INLINE)
+@overload(doubles, target="cpu", strict=False, jit_options=INLINE)
 def _doubles(a: Any, i: Any) -> Any:
     if len(a) == 0:
         return lambda a, i: ()
@@ -177,7 +177,7 @@ def are_numbers(x: Any) -> Any:
     return all(number == number for number in x)
 
 
-@overload(are_numbers, strict=False, jit_options=INLINE)
+@overload(are_numbers, target="cpu", strict=False, jit_options=INLINE)
 def _are_numbers(x: Any) -> Any:
     if len(x) == 0:
         return lambda x: True
@@ -193,7 +193,7 @@ def sizes_of(most: Any) -> Any:
     return found, tuple(1 / x for x in found)
 
 
-@overload(sizes_of, strict=False, jit_options=INLINE)
+@overload(sizes_of, target="cpu", strict=False, jit_options=INLINE)
 def _sizes_of(most: Any) -> Any:
     if len(most) == 0:
         return lambda most: ((), ())
@@ -217,7 +217,7 @@ def scaled(u: Any, sizes: Any, inverses: Any) -> Any:
     return tuple(map(_scaled, u, sizes, inverses))
 
 
-@overload(scaled, strict=False, jit_options=INLINE)
+@overload(scaled, target="cpu", strict=False, jit_options=INLINE)
 def _scaled_tuple(u: Any, sizes: Any, inverses: Any) -> Any:
     if len(u) == 0:
         return lambda u, sizes, inverses: ()
@@ -238,7 +238,7 @@ def rest_of(x: Any) -> Any:
     return x[1:]
 
 
-@overload(rest_of, strict=False, jit_options=INLINE)
+@overload(rest_of, target="cpu", strict=False, jit_options=INLINE)
 def _rest_of(x: Any) -> Any:
     return lambda x: x[1:]
 
@@ -249,7 +249,7 @@ def put_times(a: Any, i: Any, x: Any, factor: Any, scale: Any) -> None:
         array[i] = number * factor * scale if factor != 0 else 0
 
 
-@overload(put_times, strict=False, jit_options=INLINE)
+@overload(put_times, target="cpu", strict=False, jit_options=INLINE)
 def _put_times(a: Any, i: Any, x: Any, factor: Any, scale: Any) -> Any:
     if len(x) == 0:
         return lambda a, i, x, factor, scale: None

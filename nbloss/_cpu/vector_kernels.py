@@ -200,7 +200,7 @@ def store_all(store: Any, columns: Any, first: Any, count: Any, into: Any) -> No
     """Write columns to so many rows of each array of the tuple *into*, if there is one."""
 
 
-@overload(store_all, strict=False, jit_options=INLINE)
+@overload(store_all, target="cpu", strict=False, jit_options=INLINE)
 def _store_all(store: Any, columns: Any, first: Any, count: Any, into: Any) -> Any:
     if not hasattr(into, "count"):  # None
         return lambda store, columns, first, count, into: None
@@ -282,7 +282,7 @@ def summed(arrays: Any) -> Any:
     return tuple(total(x, None) for x in arrays)
 
 
-@overload(summed, strict=False, jit_options=INLINE)
+@overload(summed, target="cpu", strict=False, jit_options=INLINE)
 def _summed(arrays: Any) -> Any:
     if len(arrays) == 0:
         return lambda arrays: ()
