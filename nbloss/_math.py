@@ -64,6 +64,12 @@ def exp_minus_fraction(x: Real) -> tuple[Real, Real, Real]:
 
 
 @_primitive
+def exp_minus_quotient(x: Real) -> tuple[Real, Real]:
+    """Return (p, q) with exp(-x) = p / q for x >= 0, where q is between 1 and 3; compiled, no subnormal but 0."""
+    return exp_minus(x), type(x)(1)
+
+
+@_primitive
 def exp_expm1_minus_fraction(x: Real) -> tuple[Real, Real, Real, Real]:
     """Return (p, m, q, factor) with (p, q, factor) as of :func:`exp_minus_fraction`, and exp(-x) - 1 = m / q."""
     p, q, factor = exp_minus_fraction(x)
@@ -192,7 +198,7 @@ def tanh(x: Real) -> Real:
 
 PRIMITIVES = (
     fma, exp, exp_difference, exp_expm1, exp_expm1_minus, exp_expm1_minus_fraction, exp_minus, exp_minus_fraction,
-    exp_minus_fraction_words, exp_sum, expm1,
+    exp_minus_fraction_words, exp_minus_quotient, exp_sum, expm1,
     log, log1m_unit, log1p, log1p_fraction, log1p_fraction_words, log1p_positive, log1p_unit, log2, log_unit,
     power, sqrt, tanh,
 )  # fmt: skip

@@ -61,6 +61,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "lean_softplus": (lambda a, b, c: _math.lean_softplus(a), lambda a, b, c: mp.log1p(mp.exp(a))),
     "tanh": (lambda a, b, c: _math.tanh(a), lambda a, b, c: mp.tanh(a)),
     "exp_minus_fraction": (lambda a, b, c: value_of(_math.exp_minus_fraction(a)), lambda a, b, c: mp.exp(-a)),
+    "exp_minus_quotient": (lambda a, b, c: part_of((0, *_math.exp_minus_quotient(a))), lambda a, b, c: mp.exp(-a)),
     "exp_expm1_minus_fraction": (
         lambda a, b, c: part_of(_math.exp_expm1_minus_fraction(a)),
         lambda a, b, c: mp.expm1(-a),
@@ -81,13 +82,19 @@ DOMAINS = {
     "sqrt": (0, np.inf),
     "exp_minus": (0, np.inf),
     "exp_minus_fraction": (0, np.inf),
+    "exp_minus_quotient": (0, np.inf),
     "exp_expm1_minus_fraction": (0, np.inf),
     "log1p_positive": (0, np.inf),
 }
 DOMAINS |= dict.fromkeys(("exp_expm1_minus[0]", "exp_expm1_minus[1]"), (0, np.inf))
 DOMAINS |= dict.fromkeys(("log_unit", "log1p_unit", "log1p_fraction_words", "log1p_fraction", "log1m_unit"), (0, 1))
-FRACTIONS = ("exp_minus_fraction", "exp_expm1_minus_fraction", "log1p_fraction")  # of which a loss is made, not more
-FLUSHED = ("exp_minus", "exp_expm1_minus[0]")
+FRACTIONS = (
+    "exp_minus_fraction",
+    "exp_minus_quotient",
+    "exp_expm1_minus_fraction",
+    "log1p_fraction",
+)  # of which a loss is made, not more
+FLUSHED = ("exp_minus", "exp_minus_quotient", "exp_expm1_minus[0]")
 ULP = dict.fromkeys(PRIMITIVES, 1.5) | {"fma": 0.5, "sqrt": 0.5, "power": 2} | dict.fromkeys(FRACTIONS, 3)
 ULP |= dict.fromkeys(("sigmoids[0]", "sigmoids[1]", "softplus"), 1.5)
 LEAN = ("lean_sigmoids[0]", "lean_sigmoids[1]", "lean_softplus")
@@ -106,6 +113,7 @@ EDGES = {
     "log1p_positive": [(0, 0), (-0.0, -0.0), (INF, INF), (NAN, NAN), (1, math.log(2))],
     "exp_expm1_minus_fraction": [(0, -0.0), (INF, -1), (NAN, NAN), (1e4, -1)],
     "exp_minus_fraction": [(0, 1), (INF, 0), (NAN, NAN), (1e4, 0), (1, 1 / E)],
+    "exp_minus_quotient": [(0, 1), (INF, 0), (NAN, NAN), (1e4, 0), (1, 1 / E)],
     "log1p_unit": [(0, 0), (NAN, NAN), (1, math.log(2))],
     "log_unit": [(0, -INF), (-0.0, -INF), (1, 0)],
     "log1m_unit": [(0, -0.0), (1, -INF), (0.5, -math.log(2))],

@@ -48,8 +48,6 @@ class Constants(NamedTuple):
     """0 as it comes from :func:`exponent_and_mantissa`."""
     fraction_high: float
     """Some number so high that the exp of its negative times 2^69 would be subnormal, but 2^k has a place."""
-    tanh_high: float
-    """Some number from which on tanh is 1."""
     power_low: float
     """Some number so low that 2 to the power of it is 0 ..."""
     power_high: float
@@ -73,7 +71,6 @@ CONSTANTS = {
         largest=2.0**128 - 2.0**104,
         log_shift=2.0**23 + 127,
         fraction_high=136.0,
-        tanh_high=10.0,
         power_low=-152.0,
         power_high=129.0,
         third_hi=0.9617967,
@@ -92,7 +89,6 @@ CONSTANTS = {
         largest=sys.float_info.max,
         log_shift=2.0**52 + 1023,
         fraction_high=757.0,
-        tanh_high=20.0,
         power_low=-1080.0,
         power_high=1025.0,
         third_hi=0.9617966939259756,

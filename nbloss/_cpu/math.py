@@ -105,6 +105,17 @@ def exp_minus_fraction(x: Any) -> Any:
     return (even + r) * power, even - r, factor
 
 
+@_implements(_math.exp_minus_quotient)
+def exp_minus_quotient(x: Any) -> Any:
+    c = constants(x)
+    x = select(x > c.exp_minus_high, c.exp_minus_high, x)
+    shifted = _fma(x, -c.log2_e, c.exp_minus_shift)
+    k = shifted - c.exp_minus_shift
+    r = _fma(k, -c.ln2_lo, _fma(k, -c.ln2_hi, -x))
+    even = r_coth_half(r * r)
+    return (even + r) * power_of_2(shifted), even - r
+
+
 @_implements(_math.exp_minus_fraction_words)
 def exp_minus_fraction_words(x: Any) -> Any:
     _, r, even, power, factor = _parts_of_fraction(x)
@@ -341,16 +352,10 @@ def sqrt(x: Any) -> Any:
 
 @_implements(_math.tanh)
 def tanh(x: Any) -> Any:
-    real, c = type(x), constants(x)
+    real = type(x)
     a = abs(x)
     z = x * x
     near = _fma(a * z, tanh_tail(z), a)
-    twice = select(a > c.tanh_high, c.tanh_high, a)  # in this order nan stays nan
-    twice = twice + twice
-    shifted = _fma(twice, -c.log2_e, c.exp_minus_shift)
-    k = shifted - c.exp_minus_shift
-    r = _fma(k, -c.ln2_lo, _fma(k, -c.ln2_hi, -twice))
-    even = r_coth_half(r * r)
-    p = (even + r) * power_of_2(shifted)
-    far = real(1) - (p + p) / (even + (p - r))  # p + q, but for what q has lost
+    p, q = _math.exp_minus_quotient(a + a)
+    far = real(1) - (p + p) / (p + q)
     return math.copysign(select(a < real(0.65), near, far), x)

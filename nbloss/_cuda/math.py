@@ -59,6 +59,11 @@ def exp_minus_fraction(x: Any) -> Any:
     return math.exp(real(48) - x if is_far else -x), real(1), real(1.4251640827409352e-21) if is_far else real(1)
 
 
+@_implements(_math.exp_minus_quotient)
+def exp_minus_quotient(x: Any) -> Any:
+    return math.exp(-x), type(x)(1)
+
+
 @_implements(_math.exp_expm1_minus_fraction)
 def exp_expm1_minus_fraction(x: Any) -> Any:
     p, q, factor = _math.exp_minus_fraction(x)

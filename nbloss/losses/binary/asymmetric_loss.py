@@ -103,7 +103,7 @@ class AsymmetricLoss(Pointwise):
 
 def _focal(z: float, label: float, negative: float, gamma: float, exponent: int | None) -> Triple:
     if exponent == 0:
-        return cross_entropy_from_logit(z, label, type(z)(1), negative, label + negative)
+        return cross_entropy_from_logit(z, label, type(z)(1), negative, label + negative, False)
     return focal_from_logit(z, label, type(z)(1), negative, gamma, exponent)
 
 

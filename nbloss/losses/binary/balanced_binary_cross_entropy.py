@@ -69,7 +69,7 @@ class BalancedBinaryCrossEntropy(Pointwise):
         one = type(z)(1)
         negative = (one - alpha) * (one - y)
         if from_logits:
-            return from_logit(z, y, alpha, negative, alpha * y + negative)
+            return from_logit(z, y, alpha, negative, alpha * y + negative, False)
         return from_probability(z, alpha * y, negative)
 
     @staticmethod

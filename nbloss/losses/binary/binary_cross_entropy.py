@@ -67,12 +67,12 @@ class BinaryCrossEntropy(Pointwise):
         one = type(z)(1)
         if is_plain:
             if from_logits:
-                return from_logit(z, y, one, one - y, one)
+                return from_logit(z, y, one, one - y, one, False)
             return from_probability(z, y, one - y)
         keep, half = one - label_smoothing, type(z)(0.5) * label_smoothing
         label, negative = fma(y, keep, half), fma(one - y, keep, half)
         if from_logits:
-            return from_logit(z, label, pos_weight, negative, pos_weight * label + negative)
+            return from_logit(z, label, pos_weight, negative, pos_weight * label + negative, True)
         return from_probability(z, pos_weight * label, negative)
 
     @staticmethod

@@ -70,7 +70,7 @@ class BinaryFocal(Pointwise):
         negative = one - y if alpha is None else (one - alpha) * (one - y)
         if exponent == 0:
             if from_logits:
-                return cross_entropy_from_logit(z, y, weight, negative, weight * y + negative)
+                return cross_entropy_from_logit(z, y, weight, negative, weight * y + negative, False)
             return cross_entropy_from_probability(z, weight * y, negative)
         if from_logits:
             return from_logit(z, y, weight, negative, gamma, exponent)

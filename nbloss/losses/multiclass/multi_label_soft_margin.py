@@ -36,7 +36,7 @@ class MultiLabelSoftMargin(Rowwise):
     @staticmethod
     def formula(t: float, x: float, p: float, q: float) -> tuple[float, float, float]:
         one = type(x)(1)
-        return from_logit(x, t, one, one - t, one)
+        return from_logit(x, t, one, one - t, one, False)
 
     @staticmethod
     def reference(m: Any, y: Any, z: Any) -> Any:
