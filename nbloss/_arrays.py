@@ -201,8 +201,20 @@ def check_outputs(outs: Sequence[Any], shapes: Sequence[tuple[int, ...]], reduce
             raise TypeError(f"out must be a float64 array for a mean or a sum, got dtype {a.dtype}")
         if not ((a.dtype.kind == "f" and a.dtype.itemsize <= 8) or is_bfloat16(a.dtype)):
             raise TypeError(f"out must have a float dtype of at most 64 bits, got {a.dtype}")
-        if 0 not in a.shape and any(stride == 0 and n > 1 for stride, n in zip(a.strides, a.shape, strict=True)):
-            raise ValueError("out must hold every number in a place of its own, got an array with a stride of 0")
+        if 0 not in a.shape and not _are_apart(a):
+            raise ValueError(
+                f"out must hold every number in a place of its own, got strides {a.strides} for shape {a.shape}"
+            )
+
+
+def _are_apart(a: Any) -> bool:
+    """Whether each axis of *a* steps over all that the axes with shorter steps reach, as those of any slice do."""
+    reach = a.dtype.itemsize
+    for step, n in sorted((abs(stride), n) for stride, n in zip(a.strides, a.shape, strict=True) if n > 1):
+        if step < reach:
+            return False
+        reach += step * (n - 1)
+    return True
 
 
 def results_for(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 import nbloss
 from tests.cases import CASES, REPRESENTATIVES, ordinary
@@ -46,7 +47,14 @@ READ_ONLY.flags.writeable = False
             (Y, Z, READ_ONLY + 1),
             {"out": np.lib.stride_tricks.as_strided(np.zeros(1), (6,), (0,))},
             ValueError,
-            "stride of 0",
+            r"place of its own, got strides \(0,\) for shape \(6,\)",
+        ),
+        ((Y, Z), {"out": np.lib.stride_tricks.as_strided(np.zeros(6), (6,), (4,))}, ValueError, "place of its own"),
+        (
+            (Y.reshape(2, 3), Z.reshape(2, 3)),
+            {"out": sliding_window_view(np.zeros(4), 3, writeable=True)},
+            ValueError,
+            "place of its own",
         ),
     ],
 )
