@@ -15,7 +15,7 @@ from numba import njit
 import nbloss._cpu.math  # noqa: F401  registers the functions with numba
 from nbloss import _math
 from nbloss._compile import inlined
-from nbloss._math import power, sigmoids
+from nbloss._math import sigmoids
 
 SIZE = 1 << 15  # bytes, so that what is measured is arithmetic
 CALLS = 50  # in a row, of which the time is taken together
@@ -23,10 +23,6 @@ CALLS = 50  # in a row, of which the time is taken together
 
 def sigmoid(x: Any) -> Any:
     return sigmoids(x)[0]
-
-
-def power_of_1_5(x: Any) -> Any:
-    return power(x, type(x)(1.5))
 
 
 # name: (ours, that of NumPy or SciPy, that of the C library, least and greatest argument)

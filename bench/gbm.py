@@ -22,8 +22,6 @@ import numpy as np
 import nbloss
 from nbloss.gbm import Objective
 
-Make = Callable[[Any], Any]  # of an objective, or the name of a built-in one, a booster's step
-
 CASES = {
     "BinaryCrossEntropy": nbloss.BinaryCrossEntropy(),
     "BinaryFocal": nbloss.BinaryFocal(),

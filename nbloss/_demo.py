@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +12,7 @@ from mpmath import mp
 from tqdm import tqdm
 
 import nbloss
+from nbloss._roofline import interleaved
 
 LOSS = nbloss.Huber(delta=30.0)
 SPLITS = 20
@@ -130,20 +129,10 @@ def _time(y: Any, prediction: Any, size: int = 2_000_000) -> None:
         ),
         "NumPy": with_numpy,
     }
-    for way in ways.values():
-        way()  # compiles, and touches the memory
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    # whoever comes after NumPy finds threads asleep and caches empty: so each comes after each other one
-    orders = 5 * list(itertools.permutations(ways))
-    for order in tqdm(orders, desc="timing", leave=False):
-        for name in order:
-            start = time.perf_counter()
-            ways[name]()
-            seconds[name].append(time.perf_counter() - start)
+    rounds = 30  # each of the six orders five times
+    seconds = interleaved(ways, rounds)
 
     print(f"3. Gradient and Hessian of {LOSS!r}, the same data tiled to {size:,} float64 elements, {threads} threads\n")
-    best = statistics.median(seconds["nbloss"])
     for name, found in seconds.items():
-        median = statistics.median(found)
-        print(f"   {name:30} {1e3 * median:7.2f} ms {median / best:8.1f} x")
-    print(f"\n   medians of {len(orders)} rounds, taken in turn, in every order")
+        print(f"   {name:30} {1e3 * found:7.2f} ms {found / seconds['nbloss']:8.1f} x")
+    print(f"\n   medians of {rounds} rounds, taken in turn, in every order")

@@ -37,7 +37,7 @@ ALLOWED = {
         "nbloss.loss",
         "nbloss._roofline",
     },
-    "nbloss._demo": {"nbloss"},
+    "nbloss._demo": {"nbloss", "nbloss._roofline"},
     "nbloss._roofline": {"nbloss", "nbloss._cpu", "nbloss.families", "nbloss.loss"},
     "nbloss.losses": {
         "nbloss.families",
