@@ -7,20 +7,20 @@ all sums are added in their order: the same input gives the same bits on every r
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import cuda, float64
 
-from nbloss import _rows
 from nbloss._arrays import DOUBLE
 from nbloss._compile import inlined
-from nbloss._cuda.blocks import BLOCK, WARPS, ends, tree, weigh
+from nbloss._cuda.blocks import BLOCK, WARPS, tree, weigh
 from nbloss._cuda.layout import Form, on_device, reader, writer
-from nbloss._cuda.row_layout import class_reader, class_writer, pair_writer, starter
-from nbloss._cuda.row_targets import Targets, label_reader, number_reader, target_reader
-from nbloss._cuda.shared_rows import DERIVATIVES, NONE, staging
-from nbloss._cuda.teams import greatest, summed
+from nbloss._cuda.row_classes import RowForms, adder, class_evaluator
+from nbloss._cuda.row_layout import class_reader, class_writer, pair_writer, starter, walker
+from nbloss._cuda.row_softmax import softmax_reader
+from nbloss._cuda.row_targets import Targets, label_reader, number_reader
+from nbloss._cuda.shared_rows import DERIVATIVES, NONE, TOO_LARGE, staging
 from nbloss._math import exp_difference
 from nbloss._row_program import RowProgram
 from nbloss._rows import (
@@ -29,35 +29,12 @@ from nbloss._rows import (
     complement,
     finite,
     inverse_of_mass,
-    is_inside,
     log_mass,
     log_probability,
     masked,
     nan_unless,
     pulled_back,
-    smoothed,
 )
-
-for _function in _rows.FUNCTIONS:
-    inlined(_function)
-
-
-class RowForms(NamedTuple):
-    """The forms of what a kernel is given."""
-
-    z: Any
-    targets: Targets
-    pull: Any
-    """What multiplies derivatives besides the scale."""
-    value: Any = None
-    gradient: Any = None
-    hessian: Any = None
-    sums: Any = None
-    """Of sums of values, a number a block of threads."""
-    together: bool = False
-    """Whether a team has more than one thread."""
-    staged: int = NONE
-    """What goes by way of shared memory, see :mod:`nbloss._cuda.shared_rows`."""
 
 
 def filling(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Any:
@@ -100,7 +77,7 @@ def filling(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Any:
 def _within(real: np.dtype[Any], forms: RowForms) -> RowForms:
     """Return the forms of the operands that rows are evaluated with."""
     there = Form(1, real)
-    if forms.staged == NONE:
+    if forms.staged in (NONE, TOO_LARGE):
         return forms
     if forms.staged == DERIVATIVES:
         gradient, hessian = (there if form is not None else None for form in (forms.gradient, forms.hessian))
@@ -118,6 +95,18 @@ def sparse(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callabl
     fills, shaped = forms.gradient is not None or forms.hessian is not None, shaper(program)
     meet = staging(forms.staged if forms.together else NONE, real, forms.z, forms.gradient, forms.hessian)[3]
 
+    @on_device
+    def write(z, j, row):  # type: ignore[no-untyped-def]
+        slope, bend, least, rest, turn, (k, own_slope, own_bend), weight, pull, options, gradient, hessian, ends = row
+        e = exp_difference(of(z), least)
+        p, q = e * turn, complement(e, rest, turn)
+        g = own_slope if j == k else -(slope * p)
+        h = own_bend if j == k else (bend * p) * p - (slope * p) * q
+        put_gradient(gradient, ends[0], j, masked(g, weight))
+        put_hessian(hessian, ends[1], j, masked(shaped(h, pull, options), weight))
+
+    walk = walker(forms.z, write, forms.staged == TOO_LARGE)
+
     def evaluate(i, lane, team, room, classes, is_mine, lengths, y, z, w, numbers, options, factor, gradient, hessian):  # type: ignore[no-untyped-def]
         factors, ignored, scale = options[0], options[3], options[4]
         k, is_label, is_left_out = label_of(y, i, lengths, classes, ignored)
@@ -133,19 +122,10 @@ def sparse(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callabl
         whole = weight * nan_unless(is_label, of)
         pull = whole * factor
         if fills:
-            slope, bend = a * pull, b * pull
-            own_slope, own_bend = (a * q) * pull, ((b * q) * q - (a * p) * q) * pull
-            to_gradient, to_hessian = start_gradient(gradient, i, lengths), start_hessian(hessian, i, lengths)
-            stop = classes if is_mine else 0
-            j = lane
-            while j < stop:
-                e = exp_difference(of(get(z, start, j)), least)
-                p, q = e * turn, complement(e, rest, turn)
-                g = own_slope if j == k else -(slope * p)
-                h = own_bend if j == k else (bend * p) * p - (slope * p) * q
-                put_gradient(gradient, to_gradient, j, masked(g, weight))
-                put_hessian(hessian, to_hessian, j, masked(shaped(h, pull, options), weight))
-                j += team
+            ends = start_gradient(gradient, i, lengths), start_hessian(hessian, i, lengths)
+            own_class = k, (a * q) * pull, ((b * q) * q - (a * p) * q) * pull
+            row = (a * pull, b * pull, least, rest, turn, own_class, weight, pull, options, gradient, hessian, ends)
+            walk(z, start, lane, team, classes if is_mine else 0, row)
         return masked(v * whole, weight)
 
     return on_device(evaluate)
@@ -276,9 +256,6 @@ def weighing(targets: Targets, sums: Any) -> Any:
     return kernel
 
 
-# What evaluates a row
-
-
 def shaper(program: RowProgram) -> Callable[..., Any]:
     """Return the function that makes, of a Hessian times what pulls it, the one that is written.
 
@@ -294,114 +271,3 @@ def shaper(program: RowProgram) -> Callable[..., Any]:
     if program.curve != 1.0:
         return on_device(lambda h, pull, options: h * options[5])
     return on_device(lambda h, pull, options: h)
-
-
-def softmax_reader(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callable[..., Any]:
-    """Return the function that gives the greatest prediction of a row, and the sum of all e but for one 1."""
-    get, of, add = class_reader(forms.z), real.type, _added if real == DOUBLE else _added_at_once
-    sum_of, top_of = summed(forms.together), greatest(forms.together)
-    if not program.softmax:
-        return on_device(lambda z, start, lane, team, room, classes: (of(0), of(0)))
-
-    def softmax_of(z, start, lane, team, room, classes):  # type: ignore[no-untyped-def]
-        top = of(get(z, start, min(lane, classes - 1)))
-        k = lane + team
-        while k < classes:
-            x = of(get(z, start, k))
-            top = x if x > top else top
-            k += team
-        top = top_of(top, lane, team, room)
-        least = finite(top)
-        total = lost = np.float64(0)
-        ones = 0
-        k = lane
-        while k < classes:
-            e = exp_difference(of(get(z, start, k)), least)
-            is_one = e == of(1)
-            total, lost = add(total, lost, np.float64(of(0) if is_one else e))
-            ones += 1 if is_one else 0
-            k += team
-        others = sum_of(np.float64(ones), lane, team, room) - np.float64(1)
-        return top, of(sum_of(total + lost, lane, team, room) + others)
-
-    return on_device(softmax_of)
-
-
-@on_device
-def _added_at_once(total: Any, lost: Any, x: Any) -> Any:
-    return total + x, lost
-
-
-@on_device
-def _added(total: Any, lost: Any, x: Any) -> Any:
-    """Return the rounded sum, and the sum of what its roundings have taken away."""
-    after = total + x
-    back = after - total
-    return after, lost + ((total - (after - back)) + (x - back))
-
-
-def class_evaluator(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callable[..., Any]:
-    """Return the function that gives of a class whether it is in the domain, the three of the formula, p and 1 - p."""
-    f, choices, softmax, of = inlined(program.formula), program.choices, program.softmax, real.type
-    get, target_of, factor_of = (
-        class_reader(forms.z),
-        target_reader(forms.targets, real),
-        number_reader(forms.targets.factors, real),
-    )
-    (low_y, high_y), (low_z, high_z) = (ends(interval, real) for interval in program.domain)
-    checks_y = forms.targets.rows is not None
-
-    def class_of(y, z, row, k, numbers, options):  # type: ignore[no-untyped-def]
-        own, from_y, start, top, rest, turn, mass = row
-        u, x = target_of(y, from_y, own, k), of(get(z, start, k))
-        inside = is_inside(x, low_z, high_z)
-        if checks_y:
-            inside = inside & is_inside(u, low_y, high_y)
-        t = smoothed(u, factor_of(options[0], k, ()), options[1], options[2])
-        p, q, e = x, of(1) - x, of(0)
-        if softmax:
-            e = exp_difference(x, finite(top))
-            p, q, x = e * turn, complement(e, rest, turn), log_probability(x, top, mass)
-        v, a, b = f(t, x, p, q, *numbers, *choices)
-        return inside, v, a, b, p, q, e
-
-    return on_device(class_of)
-
-
-def adder(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callable[..., Any]:
-    """Return the function that tells whether a row is in the domain, and adds up what its classes give.
-
-    Derivatives come as two sums: of the classes whose e is 1, and of the others.
-    """
-    class_of, sum_of = class_evaluator(program, real, forms), summed(forms.together)
-    values = sum_of if forms.value is not None or forms.sums is not None else _not_at_all
-    needs_others = program.softmax and program.pulled
-    slopes = sum_of if needs_others and (forms.gradient is not None or forms.hessian is not None) else _not_at_all
-    bends = sum_of if needs_others and forms.hessian is not None else _not_at_all
-    worst = greatest(forms.together)
-
-    def add(y, z, row, lane, team, room, classes, numbers, options):  # type: ignore[no-untyped-def]
-        outside = real.type(0)
-        v_sum = a_top = a_below = b_top = b_below = np.float64(0)
-        k = lane
-        while k < classes:
-            inside, v, a, b, _, _, e = class_of(y, z, row, k, numbers, options)
-            outside = outside if inside else real.type(1)
-            v_sum += v
-            if e == real.type(1):
-                a_top += a
-                b_top += b
-            else:
-                a_below += a
-                b_below += b
-            k += team
-        is_inside = worst(outside, lane, team, room) == real.type(0)
-        value = values(v_sum, lane, team, room)
-        all_a = slopes(a_top, lane, team, room), slopes(a_below, lane, team, room)
-        all_b = bends(b_top, lane, team, room), bends(b_below, lane, team, room)
-        return is_inside, value, all_a, all_b
-
-    return on_device(add)
-
-
-_not_at_all = on_device(lambda x, lane, team, room: np.float64(0))

@@ -81,3 +81,29 @@ def pair_writer(form: Any) -> Callable[..., Any]:
         a[0][start + (j * a[3][0] + k * a[3][1])] = encode(x)
 
     return on_device(write)
+
+
+def walker(form: Any, visit: Callable[..., Any], ahead: bool) -> Callable[..., Any]:
+    """Return the function that calls *visit* with each element of a row that is a thread's, its class, and *more*.
+
+    What visits write to cannot be told from what they read, so each would wait for its element after the other: with
+    *ahead*, a thread asks for four at a time.
+    """
+    get = class_reader(form)
+
+    def walk(a: Any, start: Any, lane: Any, team: Any, classes: Any, more: Any) -> None:
+        k = lane
+        if ahead:
+            while k + 3 * team < classes:
+                first, second = get(a, start, k), get(a, start, k + team)
+                third, fourth = get(a, start, k + 2 * team), get(a, start, k + 3 * team)
+                visit(first, k, more)
+                visit(second, k + team, more)
+                visit(third, k + 2 * team, more)
+                visit(fourth, k + 3 * team, more)
+                k += 4 * team
+        while k < classes:
+            visit(get(a, start, k), k, more)
+            k += team
+
+    return on_device(walk)

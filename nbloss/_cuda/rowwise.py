@@ -17,7 +17,8 @@ from nbloss._cuda.arrays import View, in_order, memory, vector
 from nbloss._cuda.blocks import BLOCK, blocks_for
 from nbloss._cuda.launch import compiled
 from nbloss._cuda.layout import NUMBER, Form, alone
-from nbloss._cuda.row_kernels import RowForms, filling, pairing, weighing
+from nbloss._cuda.row_classes import RowForms
+from nbloss._cuda.row_kernels import filling, pairing, weighing
 from nbloss._cuda.row_layout import arrange_rows
 from nbloss._cuda.row_targets import Targets
 from nbloss._cuda.shared_rows import stage_for

@@ -20,8 +20,9 @@ from nbloss._cuda.wide import each, is_wide, load, load_shared, pointer_to, stor
 ROOM = 48 << 10
 """Bytes that a block can have on every device without asking for more."""
 
-NONE, PREDICTIONS, DERIVATIVES = range(3)
-"""What goes by way of shared memory: nothing, what is read, or what is written as well."""
+NONE, PREDICTIONS, DERIVATIVES, TOO_LARGE = range(4)
+"""What goes by way of shared memory: nothing, what is read, what is written as well, or nothing, since there is no room
+for it: nor will it be in a cache when it is read again."""
 
 
 def stage_for(classes: int, team: int, real: np.dtype[Any], z: Any, outs: Sequence[Any]) -> tuple[int, int]:
@@ -29,13 +30,15 @@ def stage_for(classes: int, team: int, real: np.dtype[Any], z: Any, outs: Sequen
 
     The operands are those of :mod:`nbloss._cuda.row_layout`; a team of threads works on a row.
     """
+    piece = real.itemsize * region_for(classes, team, real)
+    if piece > ROOM:
+        return TOO_LARGE, 0
     if not _is_side_by_side(z, classes):
         return NONE, 0
-    piece = real.itemsize * region_for(classes, team, real)
     outs = [a for a in outs if isinstance(a, tuple)]
     if outs and len(outs) * piece <= ROOM and all(_is_side_by_side(a, classes) for a in outs):
         return DERIVATIVES, len(outs) * piece
-    return (PREDICTIONS, piece) if piece <= ROOM else (NONE, 0)
+    return PREDICTIONS, piece
 
 
 def region_for(classes: int, team: int, real: np.dtype[Any]) -> int:
@@ -58,7 +61,7 @@ def staging(staged: int, real: np.dtype[Any], z: Any, gradient: Any, hessian: An
     ``enter(z, gradient, hessian, first, count, classes, team, room)`` returns the operands to work with, for *count*
     rows from *first* on; ``leave`` takes the same. All threads of a block come to each of them.
     """
-    if staged == NONE:
+    if staged in (NONE, TOO_LARGE):
         return (
             on_device(lambda: 0),
             on_device(lambda z, gradient, hessian, first, count, classes, team, room: (z, gradient, hessian)),

@@ -38,6 +38,14 @@ KINDS = (
 """Losses of every kind of arithmetic: none, division, root, exponential and logarithm, power."""
 
 
+WAYS = {
+    shared_rows.NONE: "",
+    shared_rows.DERIVATIVES: " by way of shared memory",
+    shared_rows.TOO_LARGE: " of large rows",
+}
+"""How the kernels of rows are called."""
+
+
 def kernels(few: bool) -> Iterator[tuple[str, str, Callable[[Capability], Code], int, bool]]:
     """Give name, dtype and what compiles each kernel, how many elements a thread loads at once, or 0, and whether it
     is one of those that are compiled for every kind of device.
@@ -55,13 +63,11 @@ def kernels(few: bool) -> Iterator[tuple[str, str, Callable[[Capability], Code],
             yield f"{name}: sum and gradient", SINGLE.name, lambda c, a=(loss, "sg", SINGLE): add(*a, c), 4, True
     rows = [loss for loss in ROW_LOSSES if isinstance(loss, nbloss.CrossEntropy | nbloss.Focal)]
     for loss in rows[:1] if few else rows:
-        for labels, together, staged in itertools.product(
-            (INTEGER, None), (True,) if few else (False, True), (shared_rows.NONE, shared_rows.DERIVATIVES)
-        ):
+        for labels, together, staged in itertools.product((INTEGER, None), (True,) if few else (False, True), WAYS):
             what = f"{loss!r}, {'labels' if labels else 'rows'}, {'teams' if together else 'threads'}"
             how = {"labels": labels, "together": together, "staged": staged}
             yield (
-                f"{what}: gradient and Hessian{' by way of shared memory' if staged else ''}", SINGLE.name,
+                f"{what}: gradient and Hessian{WAYS[staged]}", SINGLE.name,
                 lambda c, a=(loss, "gh", SINGLE), k=how: rows_code(*a, c, **k), 0, loss is rows[0],
             )  # fmt: skip
 

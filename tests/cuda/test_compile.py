@@ -21,7 +21,7 @@ from nbloss._compile import inlined
 from nbloss._cuda import pointwise, row_kernels, shared_rows, sums
 from nbloss._cuda.arrays import BFLOAT16
 from nbloss._cuda.layout import NUMBER, Form
-from nbloss._cuda.row_kernels import RowForms
+from nbloss._cuda.row_classes import RowForms
 from nbloss._cuda.row_targets import Targets
 from nbloss.losses.regression._residual import residual
 
@@ -279,6 +279,20 @@ def assert_staged(
     assert code.count(r"\bld\.global\.nc" + wide) == code.count(r"\bst\.shared" + wide) == 1
     assert code.count(r"\bst\.global" + wide) == code.count(r"\bld\.shared" + wide) == into
     assert not code.count(r"\b(ld|st)(\.v\d)?\.[fbu]\d")  # the compiler knows which memory it is
+
+
+def test_large_rows() -> None:
+    """Each thread asks for four predictions at a time, before it looks at the first: it has two loops over them.
+
+    In double precision, the compiler leaves the loop of the sum as it is.
+    """
+    loss, labels = nbloss.CrossEntropy(), np.dtype(np.int64)
+    for real, loops in ((SINGLE, 2), (DOUBLE, 1)):
+        code = rows_code(loss, "g", real, labels=labels, together=True, staged=shared_rows.TOO_LARGE)
+        assert_lean_rows(code, real)
+        parts = re.split(r"\bex2\.|\bfma\.rn\.f64|\bbra\b|\bst\.global", code.ptx)
+        loads = [len(re.findall(rf"ld\.global[.\w]*\.[bf]{8 * real.itemsize}\b", part)) for part in parts]
+        assert loads.count(4) == loops
 
 
 @pytest.mark.slow
