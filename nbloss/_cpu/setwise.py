@@ -18,12 +18,11 @@ from numba.extending import register_jitable
 from nbloss._arrays import DOUBLE, divide, real_of
 from nbloss._compile import INLINE, compiled, inlined
 from nbloss._cpu.blocks import BLOCK
-from nbloss._cpu.lanes import LANES, fold, row
 from nbloss._cpu.layout import as_vectors, pieces
 from nbloss._cpu.pointwise import REALS, TARGETS, in_parallel
-from nbloss._cpu.sums import weigh
+from nbloss._cpu.sums import total, weigh
 from nbloss._cpu.tuples import cast, put, spread, taken
-from nbloss._cpu.views import part
+from nbloss._cpu.views import part_of_row
 from nbloss._program import SetProgram
 from nbloss.loss import Interval
 
@@ -175,16 +174,14 @@ def _summing(f: Any, choices: Any, bounds: Any, real: Any, like: Any) -> Any:
         found = np.zeros((sets * blocks, width))
         ends = cast(real, bounds)
         for chunk in prange((sets * blocks + CHUNK - 1) // CHUNK):
-            scratch, lanes = np.empty((width, BLOCK), real), np.empty((width, LANES))
+            scratch = np.empty((width, BLOCK), real)
             for b in range(chunk * CHUNK, min(sets * blocks, (chunk + 1) * CHUNK)):
                 s, first = b // blocks, b % blocks * BLOCK
                 last = min(size, first + BLOCK)
-                _evaluate(f, choices, real, ends, y[s, first:last], z[s, first:last], taken(scratch, like))
+                targets, predictions = part_of_row(y, s, first, last), part_of_row(z, s, first, last)
+                _evaluate(f, choices, real, ends, targets, predictions, taken(scratch, like))
                 for k in range(width):
-                    fill(lanes[k], 0.0)
-                    add(scratch[k, : last - first], part(row(w, s), first, last), lanes[k])
-                    fold(lanes[k])
-                    found[b, k] = lanes[k, 0]
+                    found[b, k] = total(part_of_row(scratch, k, 0, last - first), part_of_row(w, s, first, last))
         totals = np.zeros((sets, width))
         for s in range(sets):
             for k in range(width):
@@ -214,9 +211,9 @@ def _deriving(f: Any, choices: Any, real: Any, like: Any) -> Any:
             s, first = b // blocks, b % blocks * BLOCK
             last = min(size, first + BLOCK)
             _derive(
-                f, choices, real, cast(real, taken(finished[s, 1:], like)), real(scale), y[s, first:last],
-                z[s, first:last], part(row(w, s), first, last), part(row(gradient, s), first, last),
-                part(row(hessian, s), first, last),
+                f, choices, real, cast(real, taken(finished[s, 1:], like)), real(scale),
+                part_of_row(y, s, first, last), part_of_row(z, s, first, last), part_of_row(w, s, first, last),
+                part_of_row(gradient, s, first, last), part_of_row(hessian, s, first, last),
             )  # fmt: skip
 
     return kernel
@@ -236,22 +233,6 @@ def _evaluate(f: Any, choices: Any, real: Any, ends: Any, y: Any, z: Any, terms:
         target, prediction = real(y[i]), real(z[i])
         inside = (ends[0] <= target) & (target <= ends[1]) & (ends[2] <= prediction) & (prediction <= ends[3])
         put(terms, i, f(target, prediction, *choices), inside)
-
-
-@register_jitable(**INLINE)
-def add(x: Any, w: Any, lanes: Any) -> None:
-    """Add the weighted numbers of a block to the lanes."""
-    whole = x.size - x.size % LANES
-    for first in range(0, whole, LANES):
-        _add_lanes(x[first : first + LANES], part(w, first, first + LANES), lanes, LANES)
-    _add_lanes(x[whole:], part(w, whole, x.size), lanes, x.size - whole)
-
-
-@register_jitable(**INLINE)
-def _add_lanes(x: Any, w: Any, lanes: Any, count: Any) -> None:
-    """Add *count* numbers to the lanes; a constant count lets LLVM make straight vector code of it."""
-    for j in range(count):
-        lanes[j] += x[j] if w is None else weigh(np.float64(x[j]), np.float64(w[j]))
 
 
 @register_jitable(**INLINE)

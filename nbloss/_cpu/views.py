@@ -58,6 +58,22 @@ def part(context: Any, a: Any, first: Any, last: Any) -> Any:
     return a(a, types.intp, types.intp), generate
 
 
+@intrinsic
+def part_of_row(context: Any, a: Any, i: Any, first: Any, last: Any) -> Any:
+    """Return ``a[i, first:last]`` of a contiguous matrix, or None where there is no array; see :func:`part`."""
+    if a is types.none:
+        return types.none(a, i, first, last), no_value
+    kind = types.Array(a.dtype, 1, "C", readonly=not a.mutable)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        matrix, index, start, end = arguments
+        array = context.make_array(a)(context, builder, matrix)
+        place = builder.add(builder.mul(index, cgutils.unpack_tuple(builder, array.shape)[1]), start)
+        return borrowed(context, builder, kind, builder.gep(array.data, [place]), builder.sub(end, start))
+
+    return kind(a, types.intp, types.intp, types.intp), generate
+
+
 def no_value(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Generate None."""
     return context.get_dummy_value()

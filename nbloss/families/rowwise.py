@@ -210,6 +210,11 @@ class Rowwise(Loss):
             _kernels.setdefault(shared, {}),
         )
 
+    @functools.cached_property
+    def _of_classes(self) -> tuple[tuple[str, Any], ...]:
+        """The parameters that have a number for each class, by name."""
+        return tuple((name, x) for name, x in self.parameters.items() if isinstance(x, tuple))
+
     def _prepared(self, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any, Any]:
         """Return the backend and the arrays, after all checks of them."""
         backend = backend_of(y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)
@@ -219,10 +224,9 @@ class Rowwise(Loss):
         _arrays.check_row_targets(y, z)
         if w is not None:
             _arrays.check_weight(w, z.shape[:-1])
-        for name, x in self.parameters.items():
-            if isinstance(x, tuple):
-                _arrays.check_vector(x, z.shape, name)
-        ignored = self.parameters.get("ignore_index")
+        for name, x in self._of_classes:
+            _arrays.check_vector(x, z.shape, name)
+        ignored = getattr(self, "ignore_index", None)
         if len(y.shape) < len(z.shape):
             if not self.takes_labels:
                 raise ValueError("y_true must hold rows where log_target is True, got labels")
@@ -285,7 +289,7 @@ class Rowwise(Loss):
         results, outs = _arrays.results_for(
             backend, names, [shape_of[letter] for letter in letters], reduced, z, y_pred, out, (y, z, w)
         )
-        program, weight = self._program, self.parameters.get("class_weight")
+        program, weight = self._program, getattr(self, "class_weight", None)
         if reduction == "mean" and isinstance(weight, float):  # which multiplies the sum and its divisor alike
             program = program._replace(scale=_arrays.divide(program.scale, weight))
         kernels = getattr(backend, self.engine)
