@@ -64,8 +64,10 @@ def cache_folder() -> pathlib.Path | None:
     Folders of other versions of the same sources, beside it, are dropped.
     """
     install = hashlib.sha256(str(PACKAGE).encode()).hexdigest()[:16]
-    user = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path("~/.cache").expanduser())
-    bases = [PACKAGE / "__pycache__", user / "nbloss" / install]
+    bases = [PACKAGE / "__pycache__"]
+    with contextlib.suppress(RuntimeError):  # a user whom no list of users has, as in containers, has no home
+        user = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path("~/.cache").expanduser())
+        bases.append(user / "nbloss" / install)
     if config.CACHE_DIR:
         bases.insert(0, pathlib.Path(config.CACHE_DIR) / "nbloss" / install)
     for base in bases:

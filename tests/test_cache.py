@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import nbloss
+from nbloss import _compile
 
 PACKAGE = pathlib.Path(nbloss.__file__).parent
 
@@ -151,6 +152,20 @@ def test_without_a_folder_to_write_to(copy: pathlib.Path) -> None:
     code = "import pathlib, nbloss._compile as c\nc.PACKAGE = pathlib.Path('blocked')\n" + COUNT + USE
     assert run(copy, code, XDG_CACHE_HOME=str(blocked))[0] == "1.5"
     assert not kept(copy)
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    def expanduser(path: pathlib.Path) -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(pathlib.Path, "expanduser", expanduser)
+    monkeypatch.setattr(_compile, "PACKAGE", tmp_path)
+    monkeypatch.setattr(_compile.config, "CACHE_DIR", "")
+    assert _compile.cache_folder.__wrapped__() == tmp_path / "__pycache__" / f"kernels-{_compile.fingerprint()}"
+    (tmp_path / "file").write_text("where no folder can be made")
+    monkeypatch.setattr(_compile, "PACKAGE", tmp_path / "file")
+    assert _compile.cache_folder.__wrapped__() is None
 
 
 def test_read_only_package_uses_the_folder_of_the_user(copy: pathlib.Path) -> None:
