@@ -61,7 +61,7 @@ def _panel(axis: Any, rows: Sequence[dict[str, str]], losses: Sequence[str]) -> 
         if row["goal"] and row["form"] == "direct" and row["weights"] == "none":
             axis.plot(float(row["goal"]), losses.index(row["loss"]), "|", color="0.2", ms=10, mew=1.6)
     axis.set_xscale("log", base=2)
-    ticks = np.array([0.7, 1, 1.5, 2, 3, 4, 6])
+    ticks = np.array([0.7, 1, 1.5, 2, 3, 4, 6, 10, 20])
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.minorticks_off()
     axis.set_ylim(-0.6, len(losses) - 0.4)

@@ -3,8 +3,8 @@
 Writes ``results/bounds.csv``: vector instructions for each vector of inputs, how many of them multiply (at most one a
 cycle for 512 bits on many processors), and how many divide or take a root. The loop that adds up the values of a
 mean is not counted; it has two instructions a vector in float64 and four in float32. With ``--time`` it adds how long
-one thread takes for 64 bytes of predictions where all arrays lie in the first cache, by the kernels that were compiled
-for counting; that is a run of its own, since nothing else should run beside it.
+one thread takes for 64 bytes of predictions where all arrays lie in the own caches of its core, by the kernels that
+were compiled for counting; that is a run of its own, since nothing else should run beside it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from tqdm import tqdm
 
 from nbloss import _compile, _roofline
 from nbloss._cpu.pointwise import kernel_for
+from nbloss.families.paired import Paired
 from nbloss.families.pointwise import Pointwise
 
 VECTOR = re.compile(r"%[xyz]mm\d")
 WIDEST = {"zmm": 64, "ymm": 32, "xmm": 16}
-SIZES = 1 << 11, 1 << 12  # bytes of the predictions, so few that all arrays fit into the first cache
-KEYS = ("loss", "output", "dtype", "bytes a vector", "vector instructions")
+SIZES = 1 << 13, 1 << 15  # bytes of the predictions, so few that all arrays fit into the own caches of a core
+KEYS = ("loss", "output", "dtype")
 KINDS = {"multiply": r"vfn?m|vmul", "divide or root": r"vdiv|vsqrt"}
+COUNTS = ("bytes a vector", "vector instructions", *KINDS)
 COLUMN = "ns a vector"
 
 
@@ -45,7 +47,10 @@ def loops(assembly: str) -> list[list[str]]:
 def count(loss: Pointwise, want: str, dtype: str) -> _common.Row:
     """Return the instructions of the loop that evaluates *loss*."""
     real = np.dtype(dtype)
-    kernel = kernel_for(loss._program._replace(kernels={}), want, real, real, None, 1)
+    program = loss._program._replace(kernels={})
+    if isinstance(loss, Paired):  # the second targets are an array in the place of the first number
+        program = program._replace(numbers=(np.ones(1, real), *program.numbers[1:]))
+    kernel = kernel_for(program, want, real, real, None, 1)
     found = [loop for text in kernel.inspect_asm().values() for loop in loops(text)]
     writes = re.compile(r"vmov[ua]p[sd]\s+%([xyz]mm)\d+, [^%]*\((?!%rsp\))")  # what has no index is a register's
 
@@ -70,7 +75,7 @@ def count(loss: Pointwise, want: str, dtype: str) -> _common.Row:
 
 
 def nanoseconds(loss: Pointwise, output: str, dtype: str) -> float:
-    """Return how long one thread takes for 64 bytes of predictions in the first cache, the best of many."""
+    """Return how long one thread takes for 64 bytes of predictions in the caches of its core, the best of many."""
     short, long = (_roofline.ways(loss, output, dtype, None, "direct", size)[0] for size in SIZES)
     best = {short: float("inf"), long: float("inf")}
     for call in best:
@@ -84,19 +89,31 @@ def nanoseconds(loss: Pointwise, output: str, dtype: str) -> float:
     return 64 * (best[long] - best[short]) / (SIZES[1] - SIZES[0])  # what a call itself takes is in both
 
 
+def write(rows: list[_common.Row], losses: list[str]) -> None:
+    """Write *rows* in place of those of the same losses and settings, in the order of *losses*."""
+    new = {tuple(str(x[key]) for key in KEYS) for x in rows}
+    old = [x for x in _common.read("bounds") if tuple(x[key] for key in KEYS) not in new and x["loss"] in losses]
+    columns = (*KEYS, *COUNTS, COLUMN)
+    both = sorted(rows + old, key=lambda x: losses.index(x["loss"]))
+    _common.write("bounds", [{name: x.get(name, "") for name in columns} for x in both])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--time", action="store_true", help="add the times to what was counted before")
+    parser.add_argument("--only", default="", help="only the losses whose name contains one of these, such as AFT,Cox")
+    arguments = parser.parse_args()
     cases = {_common.brief(loss): loss for loss in _roofline.cases()}
-    if parser.parse_args().time:
-        counted = [{k: x[k] for k in (*KEYS, *KINDS)} for x in _common.read("bounds") if x["loss"] in cases]
-        times = [nanoseconds(cases[x["loss"]], x["output"], x["dtype"]) for x in tqdm(counted)]
-        rows = [x | {COLUMN: t} for x, t in zip(counted, times, strict=True)]
+    names = [name for name in cases if any(x in name for x in arguments.only.split(","))]
+    if arguments.time:
+        rows: list[_common.Row] = [dict(x) for x in _common.read("bounds") if x["loss"] in names]
+        for row in tqdm(rows):
+            row[COLUMN] = nanoseconds(cases[row["loss"]], row["output"], row["dtype"])
     else:
         _compile._DiskCache.load_overload = lambda *_: None  # type: ignore[method-assign]  # what is loaded has no assembly
-        settings = [(loss, want, d) for loss in cases.values() for want in ("gh", "s") for d in ("float64", "float32")]
+        settings = [(cases[name], want, d) for name in names for want in ("gh", "s") for d in ("float64", "float32")]
         rows = [count(*setting) for setting in tqdm(settings)]
-    _common.write("bounds", rows)
+    write(rows, list(cases))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,18 @@ def memory() -> str:
     return _common.table(head, [[f"`{loss}`", *(line.get(x, "") for x in columns)] for loss, line in cells.items()])
 
 
+def beside() -> str:
+    """Return a paragraph about how the ratios to memory were measured, and how many meet their goals."""
+    rows = [x for x in _common.read("roofline") if x["goal"]]
+    speeds = [float(x["memory, GB/s"]) for x in rows]
+    met = sum(float(x["ratio"]) <= float(x["goal"]) for x in rows)
+    return (
+        f"Measured on {rows[0]['date']} with {rows[0]['threads']} threads of an {rows[0]['cpu']}; the loop ran at\n"
+        f"{min(speeds):.0f} to {max(speeds):.0f} GB/s. {met} of {len(rows)} measurements with a goal meet it: those "
+        "with weights, in Fortran\norder and of mixed types are among them.\n"
+    )
+
+
 def others() -> str:
     """Return the table of how much slower others are."""
     return _pivot("pointwise", ["scikit-learn", "NumPy"], ["scikit-learn", "NumPy"])
@@ -132,7 +144,7 @@ def rewritten(text: str) -> str:
     """Return the README with what stands between ``<!-- name -->`` and ``<!-- end -->`` made anew."""
 
     def part(match: re.Match[str]) -> str:
-        tables = (boosting, grouped, losses, memory, others, ordered, overhead, place, rowwise)
+        tables = (beside, boosting, grouped, losses, memory, others, ordered, overhead, place, rowwise)
         make = {x.__name__: x for x in tables}[match[1]]
         return f"<!-- {match[1]} -->\n{make()}<!-- end -->"
 
