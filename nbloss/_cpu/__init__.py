@@ -1,6 +1,9 @@
 """Kernels for arrays in host memory; :mod:`nbloss._cuda` has the same functions under the same names."""
 
-from nbloss._cpu import classwise, hazards, linewise, lists, math, ordered, pointwise, rowwise, setwise, vectorwise
+import importlib
+from types import ModuleType
+
+from nbloss._cpu import lines, math
 from nbloss._cpu.arrays import (
     along_last,
     as_array,
@@ -14,7 +17,9 @@ from nbloss._cpu.arrays import (
 )
 from nbloss._cpu.shortcut import shortcut
 
-# math registers what compiled formulas use in place of nbloss._math
+FAMILIES = "classwise", "hazards", "linewise", "lists", "ordered", "pointwise", "rowwise", "setwise", "vectorwise"
+
+# lines and math register what compiled formulas use in place of nbloss._lines and nbloss._math
 __all__ = [
     "along_last",
     "as_array",
@@ -22,9 +27,16 @@ __all__ = [
     "as_output",
     "check_free",
     "check_labels",
-    "classwise",
     "empty",
-    "hazards",
+    "lines",
+    "math",
+    "number",
 ]
-__all__ += ["linewise", "lists", "math", "number", "ordered", "pointwise", "rowwise", "setwise", "shortcut"]
-__all__ += ["to_last", "vectorwise"]
+__all__ += ["shortcut", "to_last"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import the kernels of a family when they are first asked for: those of all take a tenth of a first call."""
+    if name in FAMILIES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
