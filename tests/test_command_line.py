@@ -54,7 +54,7 @@ def test_show(loss: Any, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "References" in out and ":math:" not in out
     if loss is nbloss.Huber:
-        assert out.count("*") > 50 and "value by residual" in out
+        assert out.startswith("Huber(delta: float = 1.0)\n") and out.count("*") > 50 and "value by residual" in out
 
 
 def test_docstrings_are_plain_text() -> None:

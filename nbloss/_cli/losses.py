@@ -70,7 +70,8 @@ def find(name: str) -> type[nbloss.Loss]:
 def run_show(name: str) -> int:
     """Print the docstring of a loss, its domain, and a small picture of its value."""
     loss = find(name)
-    print(f"{loss.__name__}{inspect.signature(loss)}".replace("'", ""))
+    signature = inspect.signature(loss).replace(return_annotation=inspect.Signature.empty)
+    print(f"{loss.__name__}{signature}".replace("'", ""))
     print()
     print(plain(inspect.getdoc(loss) or ""))
     try:
