@@ -210,7 +210,7 @@ OPTAX = {
     "ranking_softmax_loss(u, t)": cross_entropy(t, log_p).mean(),
     "kl_divergence(log_q, t)": (t * np.log(t / q)).sum(-1),
     "kl_divergence_with_log_targets(log_q, log_t)": (t * np.log(t / q)).sum(-1),
-    "convex_kl_divergence(log_q, t)": (t * np.log(t / q) + q - t).sum(-1),
+    "generalized_kl_divergence(log_q, t)": (t * np.log(t / q) + q - t).sum(-1),
     "triplet_margin_loss(x1, x2, x3, margin=0.5, eps=0)": np.maximum(0, distance(x1, x2) - distance(x1, x3) + 0.5),
     "binary_dice_loss(z, many, smooth=1.0)": 1 - ((many * p).sum(-1) + 1) / ((many + p).sum(-1) / 2 + 1),
     "dice_loss(np.moveaxis(images, 1, -1), np.eye(4)[masks], alpha=0.3, beta=0.7)": mean(1 - overlap),
