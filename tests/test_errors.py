@@ -85,6 +85,16 @@ def test_outputs_of_two() -> None:
     np.testing.assert_array_equal(interleaved, LOSS.gradient_and_hessian(Y, Z))
 
 
+def test_an_output_of_a_derived_class() -> None:
+    class Derived(np.ndarray):
+        def reshape(self, *shape: Any) -> Any:
+            raise NotImplementedError
+
+    out = np.zeros(6).view(Derived)
+    assert LOSS.gradient(Y, Z, out=out) is out
+    np.testing.assert_array_equal(np.asarray(out), LOSS.gradient(Y, Z))
+
+
 def test_output_of_a_mean() -> None:
     out = np.zeros(())
     assert LOSS(Y, Z, out=out) is out and out == LOSS(Y, Z)

@@ -36,7 +36,7 @@ def as_output(out: Any) -> np.ndarray[Any, Any]:
     """Return *out* as the array to write to."""
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise TypeError(f"out must be a NumPy array, since y_pred is in host memory, got {type(out).__name__}")
-    return out
+    return np.asarray(out)  # of a class derived from it, the array that it is
 
 
 def check_free(outs: Sequence[Any], *inputs: Any) -> None:
