@@ -39,9 +39,10 @@ nbloss.{loss}.{method}(y, y)
 
 
 def run(code: str, folder: pathlib.Path) -> None:
-    """Run *code* in a process with its caches in *folder*."""
+    """Run *code* in a process with its caches in *folder*, and Python's bytecode, which installing made, beside it."""
     (folder / "code.py").write_text(code)
     settings = {"NUMBA_CACHE_DIR": str(folder), "NUMBA_NUM_THREADS": str(_common.THREADS)}
+    settings |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder.parent / "bytecode")}
     subprocess.run([sys.executable, str(folder / "code.py")], check=True, env=os.environ | settings)
 
 

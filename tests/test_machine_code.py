@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from numba.core.codegen import JITCodeLibrary
 
 import nbloss
 from nbloss._cpu.pointwise import kernel_for
@@ -60,3 +61,18 @@ def test_a_gradient_computes_no_logarithm() -> None:
     loss = nbloss.BinaryCrossEntropy()
     gradient, value = (len(re.findall(r"\bvfn?m\w+pd\b", assembly(loss, want, np.float64))) for want in "gv")
     assert 0 < gradient < 0.75 * value  # fused multiply-adds, of which polynomials are made
+
+
+def test_a_kernel_alone_becomes_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions that kernels inline have none of their own, which would take as long as the kernel."""
+    made = []
+    finalize = JITCodeLibrary._finalize_specific
+
+    def count(library: JITCodeLibrary) -> None:
+        made.append(library.name)
+        finalize(library)
+
+    monkeypatch.setattr(JITCodeLibrary, "_finalize_specific", count)
+    assembly(nbloss.BinaryFocal(gamma=3), "h", np.float64)
+    assert any("BinaryFocal" in name for name in made)
+    assert not [name for name in made if name in ("fill", "evaluate", "from_logit", "exp", "BinaryFocal.formula")]
