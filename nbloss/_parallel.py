@@ -74,6 +74,11 @@ def run(kernel: Callable[..., Any], twin: Callable[[], Callable[..., Any]], argu
             _layers._set_num_threads(n)  # the public function takes a lock that all forks share
         try:
             return kernel(*arguments)
+        except SystemError as error:  # what numba calls in Python on the way out may be interrupted, by Ctrl-C, say
+            cause: BaseException = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            raise cause from None
         finally:
             if n != before:
                 _layers._set_num_threads(before)

@@ -175,3 +175,17 @@ def test_whoever_finds_the_gate_taken_goes_alone() -> None:
         with _parallel._turn:
             np.testing.assert_array_equal(loss.gradient_and_hessian(y, z), expected)
     assert not _parallel._turn.locked()
+
+
+def test_an_interrupt_at_the_end_of_a_kernel_is_one() -> None:
+    """numba calls Python for the arrays that a kernel returns, and wraps what a signal's handler raises there."""
+
+    def kernel() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise SystemError("returned a result with an exception set") from error
+
+    with pytest.raises(KeyboardInterrupt):
+        _parallel.run(kernel, lambda: kernel, ())
+    assert not _parallel._turn.locked()
