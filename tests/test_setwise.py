@@ -478,6 +478,12 @@ def test_nothing_to_add_up(loss: Any, classes: int) -> None:
         assert mean == total == (0 if loss.smooth else 1)
 
 
+def test_vectors_without_elements_with_weights_of_any_form() -> None:
+    a = np.ones((2, 0))
+    for w in (None, 2.0, np.ones(2)):
+        assert nbloss.CosineSimilarity().gradient(a, a, w).shape == (2, 0)
+
+
 # Numbers that are none, layouts, types, threads
 
 

@@ -79,9 +79,9 @@ def _rows(
     if w is not None:
         w = np.broadcast_to(w.reshape(w.shape + (1,) * (len(shape) - w.ndim)) if w.ndim else w, shape)
     for index in slabs(shape, max(1, SLAB // max(size, 1) // (max(size, 1) if "m" in outs else 1))):
-        xs = tuple(np.ascontiguousarray(a[index], DOUBLE).reshape(-1, size) for a in arrays)
+        n = np.broadcast_to(np.int8(0), shape)[index].size
+        xs = tuple(np.ascontiguousarray(a[index], DOUBLE).reshape(n, size) for a in arrays)
         y_part, w_part = (None if a is None else np.ascontiguousarray(a[index], DOUBLE).reshape(-1) for a in (y, w))
-        n = len(xs[0])
         shapes = {"v": (n,), "g": (n, size), "h": (n, size), "m": (n, size, size)}
         parts = {letter: tuple(np.empty(shapes[letter]) for _ in found) for letter, found in outs.items()}
         yield xs, y_part, w_part, parts

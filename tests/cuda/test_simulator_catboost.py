@@ -10,6 +10,7 @@ from numba import config, cuda
 
 import nbloss
 from nbloss.gbm import Objective
+from tests.cuda.on_cpu import on_cpu
 
 if not config.ENABLE_CUDASIM:
     pytest.skip("needs numba's CUDA simulator: start with NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
@@ -40,11 +41,11 @@ def launched(objective: Any, weight: Any, value: bool = True, der1: bool = True,
 @pytest.mark.parametrize("weight", [None, W], ids=["unweighted", "weighted"])
 def test_signs(objective: Objective, weight: Any) -> None:
     value, der1, der2 = launched(objective, weight)
-    on_cpu = objective.calc_ders_range(Z.astype(np.float64), Y, weight)
-    np.testing.assert_allclose(der1, on_cpu[:, 0], rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(der2, -on_cpu[:, 1], rtol=1e-5, atol=1e-7)
+    rows = objective.calc_ders_range(Z.astype(np.float64), Y, weight)
+    np.testing.assert_allclose(der1, rows[:, 0], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(der2, -rows[:, 1], rtol=1e-5, atol=1e-7)
     assert (der2 > 0).all()
-    np.testing.assert_allclose(value, -objective.loss(Y, Z, weight, reduction="sum"), rtol=1e-6)
+    np.testing.assert_allclose(value, -on_cpu(objective.loss, "value", Y, Z, weight, reduction="sum"), rtol=1e-6)
 
 
 def test_what_is_not_asked_for_is_not_written() -> None:
@@ -61,7 +62,7 @@ def test_weights_that_are_exposures() -> None:
     gradient, hessian = objective(Y, Z, W)
     np.testing.assert_allclose(der1, -gradient, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(der2, hessian, rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(value, -objective.loss((Y, W), Z, reduction="sum"), rtol=1e-6)
+    np.testing.assert_allclose(value, -on_cpu(objective.loss, "value", (Y, W), Z, reduction="sum"), rtol=1e-6)
 
 
 def test_losses_that_catboost_has_no_place_for() -> None:

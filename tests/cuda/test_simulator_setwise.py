@@ -14,6 +14,7 @@ from numba import config
 import nbloss
 from nbloss.families.vectorwise import Vectorwise
 from tests.cases import SET_CASES, of_sets
+from tests.cuda.on_cpu import flat, on_cpu
 
 if not config.ENABLE_CUDASIM:
     pytest.skip("needs numba's CUDA simulator: start with NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
@@ -43,10 +44,6 @@ def device(x: Any) -> Any:
     return FakeCUDAArray(x) if isinstance(x, np.ndarray) else x
 
 
-def flat(x: Any) -> list[Any]:
-    return [b for a in x for b in flat(a)] if isinstance(x, tuple) else [x]
-
-
 def host(x: Any) -> list[Any]:
     found = flat(x)
     assert all(isinstance(a, FakeCUDAArray) for a in found)
@@ -62,7 +59,7 @@ def assert_same(loss: Any, y: Any, z: Any, w: Any = None, ulps: float = 32, leas
         ("value", {"reduction": "none"}),
         ("value_and_gradient", {}),
     ):
-        got, wanted = host(getattr(loss, method)(*there, **how)), flat(getattr(loss, method)(*here, **how))
+        got, wanted = host(getattr(loss, method)(*there, **how)), flat(on_cpu(loss, method, *here, **how))
         for a, b in zip(got, wanted, strict=True):
             assert a.shape == np.shape(b) and a.dtype == b.dtype
             eps = np.finfo(np.float32 if flat(z)[0].dtype == np.float32 else b.dtype).eps
@@ -92,7 +89,7 @@ def test_float32_scalar_weights_and_other_layouts(loss: Any, classes: int) -> No
     out = tuple(np.zeros_like(a, np.float64) for a in zs)
     given = device(out) if isinstance(z, tuple) else device(out[0])
     loss.gradient(*device((y, z)), out=given)
-    for a, b in zip(out, flat(loss.gradient(y, z)), strict=True):
+    for a, b in zip(out, flat(on_cpu(loss, "gradient", y, z)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
