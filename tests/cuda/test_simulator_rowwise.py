@@ -19,6 +19,7 @@ if not config.ENABLE_CUDASIM:
     pytest.skip("needs numba's CUDA simulator: start with NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
 
 from nbloss._arrays import real_of
+from nbloss._cuda import teams
 from nbloss._cuda.blocks import BLOCK, BUSY, MOST
 from nbloss._cuda.teams import EACH, FEW, SECTOR, team_for
 from nbloss.families.rowwise import AS_IT_IS, EXP, SOFTMAX, row_map
@@ -40,9 +41,12 @@ from tests.cuda.test_simulator import alternately, assert_close, device, host
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
+@pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize(("loss", "dtype"), alternately(CASES, [np.float64, np.float32]), ids=repr)
-def test_every_loss(loss: nbloss.Loss, dtype: type) -> None:
-    labels, targets, z = ordinary_rows(loss, (7, 5), dtype)
+def test_every_loss(loss: nbloss.Loss, dtype: type, together: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row is the work of several threads, or of one."""
+    monkeypatch.setattr(teams, "FEW", 3 if together else 4)
+    labels, targets, z = ordinary_rows(loss, (7, 4), dtype)
     w = np.arange(7) % 3 * 0.75
     for y in (labels, targets):
         if y is not None:
