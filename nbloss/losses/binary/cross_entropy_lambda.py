@@ -62,7 +62,7 @@ class CrossEntropyLambda(Paired):
         rate_lost = more - (rate - base)
         x = w * rate
         lost = fma(w, rate, -x) + w * rate_lost
-        share = rate * e  # rate / (exp(rate) - 1), which is rate / exp(z), where z is positive
+        share = rate * e if e > zero else zero  # rate / (exp(rate) - 1), which is rate / exp(z), where z is positive
         c, one_minus_c, _ = bernoulli_of(rate, share)
         b, _, b_rest = bernoulli_of(x, share if w == one else far_bernoulli(x, lost))  # the same errors cancel below
         p, q = sigmoids_of(z, e)
