@@ -392,3 +392,26 @@ def test_one_derivative_of_many_classes(method: str) -> None:
     found = getattr(nbloss.CrossEntropy(), method)(y, z)
     both = dict(zip(("gradient", "hessian"), nbloss.CrossEntropy().gradient_and_hessian(y, z), strict=True))
     np.testing.assert_array_equal(found, both[method])
+
+
+@pytest.mark.parametrize("order", "CF")
+def test_sums_of_many_classes(order: str) -> None:
+    """The error does not grow with the number of classes, however the rows lie."""
+    rng = np.random.default_rng(5)
+    z, targets = rng.normal(size=(2, 6000)), rng.dirichlet(np.ones(6000), 2)
+    loss, labels = nbloss.CrossEntropy(), np.array([7, 5000])
+    predictions = np.array(z, order=order)
+    of_labels, _ = loss.gradient_and_hessian(labels, predictions)
+    of_rows, _ = loss.gradient_and_hessian(np.array(targets, order=order), predictions)
+    values = loss.value(np.array(targets, order=order), predictions, reduction="none")
+    for i in range(2):
+        powers = [mp.exp(mpf(x)) for x in z[i]]
+        total, all_targets = mp.fsum(powers), mp.fsum(map(mpf, targets[i]))
+        log_total = mp.log(total)
+        assert (
+            ulps(values[i], mp.fsum(mpf(t) * (log_total - mpf(x)) for t, x in zip(targets[i], z[i], strict=True))) <= 4
+        )
+        for k in range(0, 6000, 3):
+            p, t = powers[k] / total, mpf(targets[i, k])
+            assert ulps(of_labels[i, k], p - (k == labels[i]), p) <= 4
+            assert ulps(of_rows[i, k], p * all_targets - t, max(p * all_targets, t)) <= 5

@@ -10,7 +10,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from nbloss._cpu.powers import Sums, make_power, make_scale
+from nbloss._cpu.powers import PART, Sums, make_power, make_scale
 from nbloss._cpu.tiles import joined
 from nbloss._cpu.vectors import fma, greater, like, load, narrowed, prefetch, splat, store, width_of
 
@@ -56,7 +56,7 @@ def powers_of_columns(
         classes, rows = cgutils.unpack_tuple(builder, powers.shape)
         length = cgutils.unpack_tuple(builder, lines.shape)[1]
         highest, own_z, own_e = (cgutils.alloca_once(builder, kind) for _ in range(3))
-        sums = Sums(builder, kind)
+        sums = Sums(builder, kind, many=not known)
 
         def each(first: Any) -> Any:
             if known and known <= UNROLLED:
@@ -99,6 +99,10 @@ def powers_of_columns(
                         is_own = builder.fcmp_ordered("==", label, splat(builder, builder.sitofp(k, number), kind))
                         for place, new in ((own_z, x), (own_e, p)):
                             builder.store(builder.select(is_own, new, builder.load(place)), place)
+                    if not known:
+                        is_last = builder.icmp_signed("==", builder.and_(k, intp(PART - 1)), intp(PART - 1))
+                        with builder.if_then(is_last):
+                            sums.settle()
             results = {TOP: top, PEAK: sums.totals()[0], REST: sums.rest()}
             if has_labels:
                 results |= {OWN_Z: builder.load(own_z), OWN_E: builder.load(own_e)}

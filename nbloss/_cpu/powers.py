@@ -119,12 +119,19 @@ def power(context: Any, x: Any, scale: Any) -> Any:
     return x(x, scale), generate
 
 
-class Sums:
-    """The greatest of some powers, how many are that, and the sum of the others; each lane has its own."""
+PART = 64  # so many numbers of columns, a power of 2, are added up without compensation
 
-    def __init__(self, builder: Any, kind: Any) -> None:
-        self.builder, self.kind = builder, kind
-        kinds = kind, kind, like(kind, ir.DoubleType())
+
+class Sums:
+    """The greatest of some powers, how many are that, and the sum of the others; each lane has its own.
+
+    If there are *many*, what is added up is put by in :meth:`settle`, with what rounding takes away.
+    """
+
+    def __init__(self, builder: Any, kind: Any, many: bool = False) -> None:
+        self.builder, self.kind, self.many = builder, kind, many
+        double = like(kind, ir.DoubleType())
+        kinds = (kind, kind, double) + (double, double) * many
         self.places = [cgutils.alloca_once(builder, kind) for kind in kinds]
         self.clear()
 
@@ -141,12 +148,22 @@ class Sums:
             b.select(is_top, b.fadd(count, one), count),
             b.select(is_top, below, b.fadd(below, widened(b, e))),
         )
-        for place, x in zip(self.places, updated, strict=True):
+        for place, x in zip(self.places, updated, strict=False):
+            b.store(x, place)
+
+    def settle(self) -> None:
+        """Put by the sum of what was added since the last time."""
+        b, (below, total, lost) = self.builder, self.places[2:]
+        old, part = b.load(total), b.load(below)
+        new = b.fadd(old, part)
+        back = b.fsub(new, old)
+        rounded = b.fadd(b.fsub(old, b.fsub(new, back)), b.fsub(part, back))
+        for place, x in ((total, new), (lost, b.fadd(b.load(lost), rounded)), (below, ir.Constant(part.type, 0.0))):
             b.store(x, place)
 
     def totals(self) -> tuple[Any, Any, Any]:
         """Return what was found."""
-        peak, count, below = map(self.builder.load, self.places)
+        peak, count, below = map(self.builder.load, self.places[:3])
         return peak, count, below
 
     def rest(self) -> Any:
@@ -154,4 +171,7 @@ class Sums:
         b = self.builder
         peak, count, below = self.totals()
         others = b.fmul(widened(b, b.fsub(count, ir.Constant(self.kind, 1.0))), widened(b, peak))
+        if self.many:
+            total, lost = map(b.load, self.places[3:])
+            below = b.fadd(total, b.fadd(lost, below))
         return narrowed(b, b.fadd(below, others), self.kind)

@@ -32,7 +32,7 @@ from nbloss._cpu.power_columns import (
     powers_of_columns,
 )
 from nbloss._cpu.power_lines import greatest
-from nbloss._cpu.powers import Scale, power, scale_of
+from nbloss._cpu.powers import PART, Scale, power, scale_of
 from nbloss._cpu.rows import (
     WIDTH,
     clear,
@@ -45,6 +45,8 @@ from nbloss._cpu.rows import (
     mask,
     power_at,
     pulled_to_all,
+    put_together,
+    settle,
     storing,
     target_of,
     targets,
@@ -210,6 +212,7 @@ def columns_dense(program: RowProgram, bounds: Any, by_lines: bool, marks: Any, 
     """Return the kernel for few classes that all add something."""
     f, choices, softmax, pulled = inlined(program.formula), program.choices, program.softmax, program.pulled
     load, store = loading(by_lines, marks), storing(by_lines, marks)
+    many = not marks
 
     def block(y, z, w, first, rows, at_once, numbers, options, wide, narrow, sums, gradient, hessian):  # type: ignore[no-untyped-def]
         real = narrow.dtype.type
@@ -223,8 +226,10 @@ def columns_dense(program: RowProgram, bounds: Any, by_lines: bool, marks: Any, 
         for i in range(rows):
             weight[i] = weight_of(y, w, first + i, options.ignored, real) * options.scale
         for i in range(at_once):
-            v_sum[i], values[i] = 0.0, one
-            a_top[i], a_below[i], b_top[i], b_below[i] = 0.0, 0.0, 0.0, 0.0
+            values[i] = one
+        for j in range(sums.shape[0]):
+            for i in range(at_once):
+                sums[j, i] = 0.0
         for k in range(x.shape[0]):
             wanted, column, factor = t[k], x[k], factor_of(options.factors, k, real)
             for i in range(at_once):
@@ -251,6 +256,10 @@ def columns_dense(program: RowProgram, bounds: Any, by_lines: bool, marks: Any, 
                     v, a, b = f(wanted[i], column[i], column[i], one - column[i], *numbers, *choices)
                 if adds:
                     v_sum[i] += v
+            if many and k % PART == PART - 1:
+                settle(sums, at_once)
+        if many:
+            put_together(sums, at_once)
         for i in range(rows):
             factor = weight[i] * values[i]  # nan where an element of the row lies outside the domain
             values[i] = masked(real(v_sum[i]) * factor, weight[i])
@@ -278,7 +287,7 @@ def columns_dense(program: RowProgram, bounds: Any, by_lines: bool, marks: Any, 
             if hessian is not None:
                 store(e, first, rows, hessian)
 
-    return _driven(inlined(block), by_lines, 3, adds)
+    return _driven(inlined(block), by_lines, 3, adds, 15 if many else 5)
 
 
 def lines_dense(program: RowProgram, bounds: Any, by_lines: bool, marks: Any, adds: bool, columns: bool) -> Any:
@@ -366,8 +375,11 @@ def lines_dense(program: RowProgram, bounds: Any, by_lines: bool, marks: Any, ad
     return _driven(inlined(block), by_lines, 0, adds)
 
 
-def _driven(block: Any, by_lines: bool, layers: int, adds: bool) -> Any:
-    """Return the kernel that runs *block* over all blocks, and gives the sum of the values."""
+def _driven(block: Any, by_lines: bool, layers: int, adds: bool, lines: int = 5) -> Any:
+    """Return the kernel that runs *block*, which has so many *lines* of sums, over all blocks.
+
+    It gives the sum of the values.
+    """
 
     def kernel(y, z, w, at_once, numbers, options, value, gradient, hessian):  # type: ignore[no-untyped-def]
         n, classes = z.shape if by_lines else (z.shape[1], z.shape[0])
@@ -376,7 +388,7 @@ def _driven(block: Any, by_lines: bool, layers: int, adds: bool) -> Any:
         totals = np.zeros(blocks)
         for chunk in prange((blocks + together - 1) // together):
             wide, narrow = np.empty((layers, classes, at_once), z.dtype), np.empty((LINES, MOST), z.dtype)
-            sums = np.empty((5, MOST))
+            sums = np.empty((lines, MOST))
             for b in range(chunk * together, min(blocks, (chunk + 1) * together)):
                 first = b * at_once
                 rows = min(n - first, at_once)

@@ -17,7 +17,7 @@ from nbloss._math import fma
 from nbloss._rows import complement, masked
 
 WIDTH = 32  # classes of a line that are worked on beside each other: few enough that short lines fill them often
-SUM = 4096  # so many numbers are added up without compensation
+SUM = 512  # so many numbers of a line are added up without compensation, in lanes of their own
 
 for _function in _rows.FUNCTIONS:
     inlined(_function)
@@ -156,6 +156,34 @@ def mask(columns: Any, weight: Any) -> None:
     for k in range(columns.shape[0]):
         for i in range(columns.shape[1]):
             columns[k, i] = masked(columns[k, i], weight[i])
+
+
+@register_jitable(**INLINE)
+def settle(sums: Any, size: Any) -> None:
+    """Put by what was added up, in the first third of the lines of *sums*, since the last time.
+
+    The second third is what was put by, the last one what rounding took away from that.
+    """
+    count = sums.shape[0] // 3
+    for j in range(count):
+        part, all_parts, lost = sums[j], sums[count + j], sums[2 * count + j]
+        for i in range(size):
+            old, new = all_parts[i], all_parts[i] + part[i]
+            back = new - old
+            rounded = (old - (new - back)) + (part[i] - back)
+            lost[i] += rounded if rounded == rounded else 0.0  # of infinite sums
+            all_parts[i] = new
+            part[i] = 0.0
+
+
+@register_jitable(**INLINE)
+def put_together(sums: Any, size: Any) -> None:
+    """Write to the first third of the lines of *sums* the sums of all that was added up."""
+    count = sums.shape[0] // 3
+    for j in range(count):
+        part, all_parts, lost = sums[j], sums[count + j], sums[2 * count + j]
+        for i in range(size):
+            part[i] = all_parts[i] + (lost[i] + part[i])
 
 
 # Lines
