@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llvmlite.binding import create_new_module_pass_manager
 from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
@@ -17,10 +18,17 @@ from numba.core.typed_passes import NativeLowering
 
 
 class _Instructions(JITCodeLibrary):
-    """Instructions of a function as they were made, not even joined with those of the functions that it calls."""
+    """Instructions of a function as they were made, not even joined with those of the functions that it calls.
+
+    Only variables leave the memory where numba puts them: LLVM tidies up branches before it does that, and branches
+    tidied around loads and stores stay branches, so that loops around many of them would not be vectorised.
+    """
 
     def add_llvm_module(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
+        passes = create_new_module_pass_manager()
+        passes.add_sroa_pass()
+        passes.run(ll_module, self._codegen._pass_builder())
         self._final_module.link_in(ll_module)
 
     def finalize(self) -> None:

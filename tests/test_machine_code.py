@@ -11,14 +11,14 @@ from numba.core.codegen import JITCodeLibrary
 
 import nbloss
 from nbloss._cpu.pointwise import kernel_for
-from tests.cases import CASES, REPRESENTATIVES
+from tests.cases import CASES, PAIR_CASES, REPRESENTATIVES
 from tests.selection import slow
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the patterns are those of x86-64 assembly")
 
 LIBM = re.compile(r"\b(?:call|jmp)\S*\s+\S*\b(?:exp|log|pow|tanh|cosh|sinh|sqrt|fma|fmod)\w*(?:@PLT)?\s*$", re.M)
 
-KERNELS = list({(loss.formula, loss.choices): loss for loss in reversed(CASES)}.values())  # type: ignore[attr-defined]
+KERNELS = list({(loss.formula, loss.choices): loss for loss in reversed(CASES + PAIR_CASES)}.values())  # type: ignore[attr-defined]
 """One loss for each formula and choice: other numbers make no other code."""
 
 OTHERS = [("gh", np.float32), ("s", np.float64)]
@@ -40,6 +40,11 @@ def packed(text: str, letter: str) -> int:
     return len(re.findall(rf"\bv\w+p{letter}\b.*%[yz]mm", text))
 
 
+def arithmetic(text: str, kind: str) -> int:
+    """Return how many instructions of the *kind*, "pd" or "sd", add, multiply or divide; of packed ones, wide ones."""
+    return len(re.findall(rf"\bv(?:add|sub|mul|div|fn?m\w+){kind}\b.*%{'[yz]' if kind[0] == 'p' else 'x'}mm", text))
+
+
 @pytest.mark.parametrize(
     ("loss", "want", "dtype"),
     [
@@ -50,9 +55,11 @@ def packed(text: str, letter: str) -> int:
     ids=repr,
 )
 def test_loops_are_vectorised(loss: nbloss.Loss, want: str, dtype: type) -> None:
-    text = assembly(loss, want, dtype)
+    text, letter = assembly(loss, want, dtype), "d" if dtype == np.float64 else "s"
     constant = isinstance(loss, nbloss.ZeroOne) and want == "gh"  # zeros: nothing to compute
-    assert packed(text, "d" if dtype == np.float64 else "s") >= (1 if constant else 4)
+    assert packed(text, letter) >= (1 if constant else 4)
+    # of the formula, too, which one loop for the last elements of a block computes one by one
+    assert arithmetic(text, "p" + letter) >= arithmetic(text, "s" + letter) / 2
     assert not LIBM.findall(text)
 
 
