@@ -224,3 +224,11 @@ def test_import_of_gbm_is_light() -> None:
 def test_numpy_arrays_load_no_cuda() -> None:
     code = "import nbloss, sys; nbloss.Huber()([1.0], [2.0]); print('numba.cuda' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "_cpu").glob("*.py")), ids=lambda path: path.stem)
+def test_kernels_of_rows_import_what_registers_their_functions(path: pathlib.Path) -> None:
+    """Else they can be compiled only in a process that has compiled other losses before."""
+    text = path.read_text()
+    uses = "from nbloss._rows import" in text and path.stem != "rows"
+    assert not uses or "from nbloss._cpu.rows import" in text or "from nbloss._cpu import rows" in text

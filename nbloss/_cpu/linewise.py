@@ -17,6 +17,7 @@ from numba.extending import overload, register_jitable
 from nbloss._arrays import DOUBLE, divide
 from nbloss._compile import INLINE, compiled, inlined
 from nbloss._cpu import lines as lines  # registers what compiled formulas use in place of nbloss._lines
+from nbloss._cpu import rows as rows  # and what kernels call of nbloss._rows
 from nbloss._cpu.blocks import add_up
 from nbloss._cpu.pointwise import REALS, TARGETS, bounds_of, in_parallel
 from nbloss._cpu.row_layout import Rows, aligned, fitted
