@@ -23,8 +23,10 @@ from numba import cuda, types
 from nbloss._compile import cache_folder
 from nbloss._identity import identity
 
-BOUNDS = 256, 2
-"""The threads of a block, and how many blocks must share a multiprocessor: no more than 128 registers a thread."""
+THREADS, BLOCKS = 256, (2, 1)
+"""The threads of a block, and how many blocks must share a multiprocessor: two, with up to 128 registers a thread, or
+one where these are so few that some would be kept in memory.
+"""
 
 
 def load(function: Callable[..., Any], arguments: list[Any], capability: tuple[int, int]) -> Any:
@@ -58,13 +60,16 @@ def build(function: Callable[..., Any], arguments: list[Any], capability: tuple[
     from numba.cuda.cudadrv.error import NvvmSupportError
 
     try:
-        ptx, _ = cuda.compile(
-            function, types.void(*arguments), device=False, abi="numba", cc=capability, output="ptx",
-            launch_bounds=BOUNDS,
-        )  # fmt: skip
         options = LinkerOptions(arch="sm_{}{}".format(*capability), verbose=True)
-        linker = Linker(ObjectCode.from_ptx(ptx.encode(), name="kernel"), options=options)
-        code = bytes(linker.link("cubin").code)
+        for blocks in BLOCKS:
+            ptx, _ = cuda.compile(
+                function, types.void(*arguments), device=False, abi="numba", cc=capability, output="ptx",
+                launch_bounds=(THREADS, blocks),
+            )  # fmt: skip
+            linker = Linker(ObjectCode.from_ptx(ptx.encode(), name="kernel"), options=options)
+            code, log = bytes(linker.link("cubin").code), linker.get_info_log()
+            if not spilled(log):
+                break
     except (DynamicLibNotFoundError, NvvmSupportError) as error:
         raise RuntimeError(
             "NVIDIA's compiler libraries are needed to compile for a CUDA device: pip install 'nbloss[cuda]', or "
@@ -72,7 +77,12 @@ def build(function: Callable[..., Any], arguments: list[Any], capability: tuple[
         ) from error
     found = re.search(r"\.entry\s+([\w$]+)", ptx)
     assert found is not None
-    return Built(found[1], code, ptx, linker.get_info_log())
+    return Built(found[1], code, ptx, log)
+
+
+def spilled(log: str) -> int:
+    """Return how many bytes of registers a thread keeps in memory, as the linker says."""
+    return sum(map(int, re.findall(r"(\d+) bytes spill", log)))
 
 
 def _path(function: Callable[..., Any], arguments: list[Any], capability: tuple[int, int]) -> pathlib.Path | None:

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+import nbloss
 from tests.cuda.nodriver import what_is_missing
 
 if missing := what_is_missing():
     pytest.skip(f"needs {missing}", allow_module_level=True)
 
+from nbloss._cuda import shared_rows
 from tests.cuda.resources import measured, versions
+from tests.cuda.test_compile import SINGLE, rows_code
 
 RESULTS = pathlib.Path(__file__).parents[2] / "bench/results/kernels.csv"
 
@@ -48,3 +51,10 @@ def test_kernels_are_no_worse() -> None:
         name = row["kernel"], row["dtype"], row["device"]
         assert name in before, f"{name} is not in {RESULTS.name}: run bench/kernels.py"
         assert_no_worse(row, before[name])
+
+
+def test_many_registers_are_not_kept_in_memory() -> None:
+    """Where the registers of two blocks a multiprocessor are too few, a kernel has those of one."""
+    staged = shared_rows.DERIVATIVES
+    code = rows_code(nbloss.Focal(gamma=0.5), "gh", SINGLE, (8, 0), together=True, staged=staged)
+    assert code.stack == code.spilled == 0 and code.registers > 128
