@@ -215,6 +215,13 @@ def two_difference(a: Real, b: Real) -> tuple[Real, Real]:
     return difference, (a - (difference + subtracted)) + (subtracted - b)
 
 
+def plus(total: Real, lost: Real, x: Real) -> tuple[Real, Real]:
+    """Return total + x, and *lost* plus what rounding took away, which is nan if the sum is infinite."""
+    after = total + x
+    back = after - total
+    return after, lost + ((total - (after - back)) + (x - back))
+
+
 def add(total: Real, lost: Real, x: Real) -> tuple[Real, Real]:
     """Return total + x, and *lost* plus what rounding took away, for numbers that are not negative."""
     larger, smaller = max(total, x), min(total, x)

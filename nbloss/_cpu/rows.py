@@ -13,13 +13,13 @@ from nbloss._compile import INLINE, inlined
 from nbloss._cpu.power_lines import powers_of_line
 from nbloss._cpu.powers import power
 from nbloss._cpu.tiles import load_tile, store_tile
-from nbloss._math import fma
+from nbloss._math import fma, plus
 from nbloss._rows import complement, masked
 
 WIDTH = 32  # classes of a line that are worked on beside each other: few enough that short lines fill them often
 SUM = 512  # so many numbers of a line are added up without compensation, in lanes of their own
 
-for _function in _rows.FUNCTIONS:
+for _function in (*_rows.FUNCTIONS, plus):
     inlined(_function)
 
 
@@ -168,11 +168,8 @@ def settle(sums: Any, size: Any) -> None:
     for j in range(count):
         part, all_parts, lost = sums[j], sums[count + j], sums[2 * count + j]
         for i in range(size):
-            old, new = all_parts[i], all_parts[i] + part[i]
-            back = new - old
-            rounded = (old - (new - back)) + (part[i] - back)
+            all_parts[i], rounded = plus(all_parts[i], 0.0, part[i])
             lost[i] += rounded if rounded == rounded else 0.0  # of infinite sums
-            all_parts[i] = new
             part[i] = 0.0
 
 
@@ -200,9 +197,7 @@ def line_powers(z: Any, i: Any, top: Any, scale: Any, e: Any, ahead: Any, soon: 
     for start in range(0, z.shape[1], SUM):
         most, times, below = powers_of_line(z, i, start, min(z.shape[1], start + SUM), top, scale, e, ahead, soon)
         peak, count = most if most > peak else peak, count + times
-        after = total + below
-        back = after - total
-        total, lost = after, lost + ((total - (after - back)) + (below - back))
+        total, lost = plus(total, lost, below)
     return peak, real(total + (lost + np.float64(count - real(1)) * np.float64(peak)))
 
 

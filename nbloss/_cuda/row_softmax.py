@@ -21,17 +21,17 @@ from nbloss._cuda.row_classes import RowForms
 from nbloss._cuda.row_layout import class_reader
 from nbloss._cuda.shared_rows import TOO_LARGE
 from nbloss._cuda.teams import greatest, summed
-from nbloss._math import exp_difference, fma
+from nbloss._math import exp_difference, fma, plus
 from nbloss._row_program import RowProgram
 from nbloss._rows import finite
 
-for _function in _rows.FUNCTIONS:
+for _function in (*_rows.FUNCTIONS, plus):
     inlined(_function)
 
 
 def softmax_reader(program: RowProgram, real: np.dtype[Any], forms: RowForms) -> Callable[..., Any]:
     """Return the function that gives the greatest prediction of a row, and the sum of all e but for one 1."""
-    get, of, add = class_reader(forms.z), real.type, _added if real == DOUBLE else _added_at_once
+    get, of, add = class_reader(forms.z), real.type, plus if real == DOUBLE else _added_at_once
     sum_of, top_of = summed(forms.together), greatest(forms.together)
     if not program.softmax:
         return on_device(lambda z, start, lane, team, room, classes: (of(0), of(0)))
@@ -104,11 +104,3 @@ def softmax_reader(program: RowProgram, real: np.dtype[Any], forms: RowForms) ->
 @on_device
 def _added_at_once(total: Any, lost: Any, x: Any) -> Any:
     return total + x, lost
-
-
-@on_device
-def _added(total: Any, lost: Any, x: Any) -> Any:
-    """Return the rounded sum, and the sum of what its roundings have taken away."""
-    after = total + x
-    back = after - total
-    return after, lost + ((total - (after - back)) + (x - back))

@@ -39,13 +39,6 @@ def gap(a: float, b: float, margin: float) -> float:
     return (d + margin) + lost  # d + margin is exact where they cancel
 
 
-def plus(total: float, lost: float, x: float) -> tuple[float, float]:
-    """Return ``total + x``, and all that the sum has lost by rounding."""
-    after = total + x
-    back = after - total
-    return after, lost + ((total - (after - back)) + (x - back))
-
-
 def whole(total: float, lost: float) -> float:
     """Return the sum with what it has lost, which is no number where the sum is infinite."""
     return total + lost if lost == lost else total

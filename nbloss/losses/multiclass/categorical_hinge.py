@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbloss._lines import at, put
-from nbloss._math import fma
+from nbloss._math import fma, plus
 from nbloss.families.linewise import Linewise
-from nbloss.losses.multiclass._margin import gap, multiple, plus, unit_of
+from nbloss.losses.multiclass._margin import gap, multiple, unit_of
 from nbloss.losses.multiclass._reference import targets
 
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbloss._lines import at, put
+from nbloss._math import plus
 from nbloss.families.linewise import Linewise
 from nbloss.loss import choice, param
-from nbloss.losses.multiclass._margin import gap, multiple, plus, unit_of, whole
+from nbloss.losses.multiclass._margin import gap, multiple, unit_of, whole
 
 
 @dataclass(frozen=True)
